@@ -1,0 +1,1 @@
+"""Everything that speaks to other software: sources, outputs and the wire between them."""

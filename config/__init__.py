@@ -1,0 +1,27 @@
+"""Settings and errors of quietscope: the only part that every other part may import."""
+
+from quietscope.config.errors import (
+    FrameError,
+    LedgerError,
+    ModelError,
+    QuietscopeError,
+    RunError,
+    SettingsError,
+    SourceError,
+    StoreError,
+    WireError,
+)
+from quietscope.config.settings import Settings
+
+__all__ = [
+    "FrameError",
+    "LedgerError",
+    "ModelError",
+    "QuietscopeError",
+    "RunError",
+    "Settings",
+    "SettingsError",
+    "SourceError",
+    "StoreError",
+    "WireError",
+]

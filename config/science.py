@@ -1,0 +1,117 @@
+"""Settings of the science: method, training, gate, tiles and runtime."""
+
+from typing import Literal
+
+from pydantic import Field, model_validator
+
+from quietscope.config.base import Section
+
+__all__ = ["AdaptiveSN2NSettings", "GateSettings", "RuntimeSettings", "TilingSettings", "TrainingSettings"]
+
+Normalisation = Literal["stream", "image", "patch", "published", "noise"]
+
+
+class AdaptiveSN2NSettings(Section):
+    """Adaptive-SN2N: self-inspired twins with risk-aware adaptive normalisation."""
+
+    normalisation: Normalisation = "stream"
+    """Scale of each patch: one affine map for the series (``stream``), one per image (``image``), one per patch
+    (``patch``), or per patch unless it is at risk (``published`` thresholds, or ``noise``-relative)."""
+
+    loss: Literal["l2", "l1"] = "l2"
+    """Distance between a prediction and its twin. L1 estimates the median and is biased at few photons."""
+
+    self_consistency: float = Field(default=0.0, ge=0, le=2)
+    """Weight λ of the distance between both twins' predictions; higher is smoother."""
+
+    patch: int = Field(default=64, ge=16, le=512, multiple_of=8)
+    """Side of the training patches, pixels."""
+
+    batch: int = Field(default=16, ge=1, le=256)
+    """Patches per training step."""
+
+    base_channels: int = Field(default=16, ge=4, le=128)
+    """Feature maps of the first level of the network."""
+
+    levels: int = Field(default=3, ge=1, le=5)
+    """Levels of the U-Net."""
+
+    stem: Literal[1, 2, 4] = 1
+    """Pixel-unshuffle factor in front of the network: 1 works at full resolution."""
+
+    learning_rate: float = Field(default=2e-3, gt=0, le=0.1)
+    """Peak learning rate."""
+
+
+class TrainingSettings(Section):
+    """When and how long to train."""
+
+    frames: int = Field(default=10, ge=1, le=1000)
+    """Number of first usable frames of each channel to train on."""
+
+    budget_s: float = Field(default=45.0, gt=0, le=86400)
+    """Longest time to train one channel, seconds."""
+
+    max_steps: int | None = Field(default=None, ge=1)
+    """Longest training of one channel in steps; none means the time budget alone ends it."""
+
+    seed: int = Field(default=0, ge=0)
+    """Seed of patches, augmentation and weights."""
+
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    """Where to train."""
+
+    precision: Literal["auto", "float32", "bfloat16"] = "auto"
+    """Arithmetic of training; ``auto`` takes bfloat16 where the hardware multiplies it natively."""
+
+    threads: int = Field(default=0, ge=0, le=256)
+    """CPU threads for training; 0 means all."""
+
+
+class GateSettings(Section):
+    """What a model must prove before it goes live."""
+
+    max_parity_error: float = Field(default=1e-4, gt=0, le=0.1)
+    """Largest |ONNX − PyTorch| over the scale of the frames."""
+
+    max_slope_error: float = Field(default=0.03, gt=0, le=0.5)
+    """Largest distance from 1 of the slope of held-out raw on denoised."""
+
+    max_mean_shift: float = Field(default=0.01, gt=0, le=0.5)
+    """Largest change of the frame mean, as a share of (p99.9 − offset)."""
+
+    max_noise_std_ratio: float = Field(default=0.3, gt=0, le=1)
+    """Largest output standard deviation when pure noise goes in, over the noise's own."""
+
+    max_twin_correlation: float = Field(default=0.3, gt=0, le=1)
+    """Twin correlation above which frames t, t+1 take the place of spatial twins."""
+
+
+class TilingSettings(Section):
+    """How a frame is cut for the network and put together again."""
+
+    tile: int = Field(default=256, ge=32, le=4096, multiple_of=16)
+    """Side of a tile, pixels."""
+
+    overlap: float = Field(default=0.5, ge=0, lt=0.9)
+    """Share of a tile that overlaps its neighbour."""
+
+    batch: int = Field(default=4, ge=1, le=256)
+    """Tiles per call of the network."""
+
+
+class RuntimeSettings(Section):
+    """How the exported network is run."""
+
+    provider: Literal["auto", "tensorrt", "cuda", "directml", "coreml", "cpu"] = "auto"
+    """onnxruntime execution provider; ``auto`` takes the fastest that really works."""
+
+    threads: int = Field(default=0, ge=0, le=256)
+    """CPU threads of the network; 0 means all."""
+
+    @model_validator(mode="after")
+    def _threads_are_for_cpu(self) -> "RuntimeSettings":
+        if self.threads and self.provider in {"tensorrt", "cuda", "directml"}:
+            msg = f"threads applies to provider 'cpu' or 'auto' only, and provider is {self.provider!r}; set threads = 0"
+            raise ValueError(msg)
+        return self

@@ -1,0 +1,71 @@
+"""The whole validated, frozen settings tree of a run."""
+
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field
+
+from quietscope.config.base import Section
+from quietscope.config.science import (
+    AdaptiveSN2NSettings,
+    GateSettings,
+    RuntimeSettings,
+    TilingSettings,
+    TrainingSettings,
+)
+from quietscope.config.sources import SimulatorSettings, SourceSettings
+from quietscope.config.system import (
+    ProcessorSettings,
+    PublishSettings,
+    RecorderSettings,
+    StopSettings,
+    StoreSettings,
+)
+
+__all__ = ["Settings"]
+
+
+class Settings(Section):
+    """Everything a run needs to know."""
+
+    out: Path = Path("quietscope-runs")
+    """Folder that holds the run folders."""
+
+    name: str | None = Field(default=None, pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$")
+    """Name of the run folder; none takes date and time. An existing run is never overwritten."""
+
+    method: Literal["adaptive-sn2n"] = "adaptive-sn2n"
+    """Denoising method."""
+
+    source: SourceSettings = SimulatorSettings()
+    """Where frames come from."""
+
+    adaptive_sn2n: AdaptiveSN2NSettings = AdaptiveSN2NSettings()
+    """Options of the method ``adaptive-sn2n``."""
+
+    training: TrainingSettings = TrainingSettings()
+    """When and how long to train."""
+
+    gate: GateSettings = GateSettings()
+    """What a model must prove before it goes live."""
+
+    tiling: TilingSettings = TilingSettings()
+    """Tiles."""
+
+    runtime: RuntimeSettings = RuntimeSettings()
+    """How the network is run."""
+
+    recorder: RecorderSettings = RecorderSettings()
+    """The recorder process."""
+
+    processor: ProcessorSettings = ProcessorSettings()
+    """The processor process."""
+
+    store: StoreSettings = StoreSettings()
+    """The OME-Zarr store."""
+
+    publish: PublishSettings = PublishSettings()
+    """The viewers' wire."""
+
+    stop: StopSettings = StopSettings()
+    """When a run ends by itself."""

@@ -1,0 +1,86 @@
+"""Settings of the running system: recorder, store, wires, ending."""
+
+from typing import Literal
+
+from pydantic import Field
+
+from quietscope.config.base import Section
+
+__all__ = ["ProcessorSettings", "PublishSettings", "RecorderSettings", "StopSettings", "StoreSettings"]
+
+
+class RecorderSettings(Section):
+    """The process that receives and stores frames."""
+
+    ring_mb: float = Field(default=256.0, gt=0, le=1_000_000)
+    """Bound of the frames held in memory, megabytes (10⁶ bytes)."""
+
+    spool_mb: float = Field(default=100_000.0, ge=0, le=100_000_000)
+    """Bound of the frames spooled to disk when the ring is full, megabytes."""
+
+    writers: int = Field(default=2, ge=1, le=64)
+    """Writer threads."""
+
+    commit_ms: float = Field(default=20.0, ge=0, le=100)
+    """Longest wait for further frames before a ledger commit, milliseconds."""
+
+    endpoint: str = Field(default="tcp://127.0.0.1:0", pattern=r"^tcp://[^:]+:\d{1,5}$")
+    """Address of the ingest wire; port 0 takes a free one."""
+
+    sender_mb: float = Field(default=64.0, gt=0, le=100_000)
+    """Bytes that one sender may have under way without acknowledgement, megabytes."""
+
+
+class StoreSettings(Section):
+    """The OME-Zarr store."""
+
+    chunk: int = Field(default=512, ge=32, le=8192, multiple_of=32)
+    """Side of a chunk, pixels."""
+
+    codec: Literal["blosc-zstd", "blosc-lz4", "none"] = "blosc-zstd"
+    """Compression of the chunks."""
+
+    sync: bool = True
+    """Wait for the disk (fsync) before a frame is acknowledged."""
+
+
+class ProcessorSettings(Section):
+    """The process that denoises."""
+
+    inflight_mb: float = Field(default=64.0, gt=0, le=100_000)
+    """Denoised frames under way to the recorder, megabytes."""
+
+    preview_hz: float = Field(default=4.0, ge=0, le=1000)
+    """Highest rate of classical previews per second before a model is live; 0 switches them off."""
+
+    max_restarts: int = Field(default=1, ge=0, le=100)
+    """How often a dead processor is started again."""
+
+
+class PublishSettings(Section):
+    """The viewers' wire."""
+
+    endpoint: str = Field(default="tcp://127.0.0.1:0", pattern=r"^tcp://[^:]+:\d{1,5}$")
+    """Address viewers connect to; port 0 takes a free one."""
+
+    raw: bool = True
+    """Publish raw frames as well."""
+
+    backfill: bool = False
+    """Publish frames that were denoised late as well."""
+
+    high_water_mark: int = Field(default=4, ge=1, le=1000)
+    """Messages kept for a viewer that does not keep up."""
+
+    heartbeat_s: float = Field(default=1.0, gt=0, le=60)
+    """Time between two heartbeats, seconds."""
+
+
+class StopSettings(Section):
+    """When a run ends by itself."""
+
+    frames: int | None = Field(default=None, ge=1)
+    """Planes over all channels after which intake ends."""
+
+    idle_s: float | None = Field(default=None, gt=0)
+    """Seconds without a new frame after which intake ends; the clock starts with the first frame."""

@@ -1,0 +1,1 @@
+"""The running system: recorder, processor and trainer processes, and the command line."""
