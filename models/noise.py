@@ -1,0 +1,320 @@
+"""Noise of a camera frame, measured on the frame itself: its strength, and whether neighbouring pixels share it.
+
+Every self-supervised method here stands on one assumption, that the noise of different pixels is independent. This module
+is the *only* place that tests it, and puts the answer in words a microscopist can act on.
+
+All measures start from the diagonal twins A and B of 2×2 blocks (`quietscope.models.twins`). With D = A − B and
+M = (A + B)/2, independent noise of variance σ² gives Var(D) = σ² and Var(M) = σ²/4, whatever the brightness does to σ, so
+F = 4·Var(M)/Var(D) is 1 without structure; correlated noise gives F₀ = (1 + ρ)/(1 − ρ) with ρ the twin correlation.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from quietscope.models.twins import split_diagonal
+
+__all__ = [
+    "NoiseReport",
+    "TwinStatistics",
+    "clean",
+    "cut_patches",
+    "measure_noise",
+    "noise_std",
+    "twin_statistics",
+    "unusable_reason",
+]
+
+PATCH = 64
+"""Side of the patches that noise is measured on, pixels."""
+
+QUIET_SHARE = 0.1
+"""Share of the patches, those with the least coarse structure, that count as free of structure."""
+
+CORRELATED = 0.3
+"""Twin correlation above which spatial twins share so much noise that training on them cannot remove it."""
+
+Float32 = NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class TwinStatistics:
+    """Noise-relative structure of N patches.
+
+    Parameters
+    ----------
+    variance
+        Noise variance of a pixel, Var(A − B), grey levels squared, shape (N,).
+    fine
+        F = 4·Var(M)/Var(D), shape (N,); 1 for independent noise without structure, infinite where the noise is nil.
+    coarse
+        F₈ = 64·Var(means of 8×8 pixels)/Var(D) after removal of a plane, shape (N,); finds faint, wide structure.
+    blocks
+        Number of 2×2 blocks in a patch.
+    """
+
+    variance: Float32
+    fine: Float32
+    coarse: Float32
+    blocks: int
+
+    @property
+    def fine_sd(self) -> float:
+        """Standard deviation of `fine` over patches of pure noise (F distribution)."""
+        return 2.0 / max(self.blocks, 1) ** 0.5
+
+    @property
+    def coarse_sd(self) -> float:
+        """Standard deviation of `coarse` over patches of pure noise (F distribution)."""
+        return (2.0 / max(self.blocks / 16.0, 1.0) + 2.0 / max(self.blocks, 1)) ** 0.5
+
+
+@dataclass(frozen=True)
+class NoiseReport:
+    """What the first frames say about the noise.
+
+    Parameters
+    ----------
+    std
+        Robust noise standard deviation of a pixel where there is no structure, grey levels.
+    twin_correlation
+        Correlation of the noise of both diagonal twins; near 0 if pixels are independent.
+    neighbour_correlation
+        Correlation of the noise of adjacent pixels, mean of both axes.
+    fine_null, coarse_null
+        Values of `TwinStatistics.fine` and `TwinStatistics.coarse` that this noise has without structure.
+    """
+
+    std: float
+    twin_correlation: float
+    neighbour_correlation: float
+    fine_null: float = 1.0
+    coarse_null: float = 1.0
+
+    @property
+    def independent(self) -> bool:
+        """Whether spatial twins can be trained on."""
+        return self.twin_correlation <= CORRELATED
+
+    @property
+    def words(self) -> str:
+        """The finding and, if there is one, the mend."""
+        figures = f"({self.neighbour_correlation:.2f}; twins {self.twin_correlation:.2f})"
+        if self.independent:
+            return f"noise is independent between neighbours {figures}: training on single frames is sound"
+        return (
+            f"noise is correlated between neighbours {figures}: twins from one frame share it and cannot remove it. Train "
+            "on pairs of consecutive frames, or stream the raw camera frames (before reconstruction, demosaicing, scaling "
+            "or in-camera correction)"
+        )
+
+
+def clean(frame: NDArray[Any]) -> Float32:
+    """Replace what is not finite by the median of what is.
+
+    Parameters
+    ----------
+    frame
+        Array of any shape and real dtype.
+
+    Returns
+    -------
+    numpy.ndarray
+        float32, same shape; zeros if no value is finite.
+    """
+    values = np.asarray(frame, dtype=np.float32)
+    if np.asarray(frame).dtype.kind != "f":
+        return values
+    finite = np.isfinite(values)
+    if finite.all():
+        return values
+    fill = np.median(values[finite]) if finite.any() else np.float32(0)
+    return np.where(finite, values, fill).astype(np.float32)
+
+
+def cut_patches(frame: NDArray[Any], side: int = PATCH) -> Float32:
+    """Cut a frame into patches that do not overlap; what is left over at the far edges is dropped.
+
+    Parameters
+    ----------
+    frame
+        Shape (Y, X), real dtype.
+    side
+        Side of a patch, pixels; the whole frame is one patch where it is smaller.
+
+    Returns
+    -------
+    numpy.ndarray
+        float32, shape (N, h, w).
+    """
+    values = clean(frame)
+    height, width = values.shape
+    h, w = min(side, height), min(side, width)
+    rows, columns = height // h, width // w
+    grid = values[: rows * h, : columns * w].reshape(rows, h, columns, w)
+    return np.ascontiguousarray(grid.swapaxes(1, 2)).reshape(-1, h, w)
+
+
+def twin_statistics(patches: Float32) -> TwinStatistics:
+    """Measure structure relative to noise in each patch.
+
+    Parameters
+    ----------
+    patches
+        Shape (N, h, w), finite, grey levels.
+
+    Returns
+    -------
+    TwinStatistics
+        One entry per patch. Patches without one whole 2×2 block count as free of noise and structure.
+    """
+    count, height, width = patches.shape
+    blocks = (height // 2) * (width // 2)
+    if blocks < 2:
+        none = np.zeros(count, np.float32)
+        return TwinStatistics(none, np.full(count, np.inf, np.float32), np.full(count, np.inf, np.float32), blocks)
+    centred = patches.astype(np.float32) - patches.mean(axis=(1, 2), keepdims=True)
+    a, b = split_diagonal(centred)
+    variance = np.var(a - b, axis=(1, 2))
+    middle = (a + b) / 2
+    with np.errstate(divide="ignore", invalid="ignore"):
+        fine = np.where(variance > 0, 4 * np.var(middle, axis=(1, 2)) / variance, np.inf)
+        coarse_variance = _coarse_variance(middle)
+        coarse = np.where(variance > 0, 64 * coarse_variance / variance, np.inf)
+    return TwinStatistics(
+        variance.astype(np.float32), fine.astype(np.float32), coarse.astype(np.float32), blocks
+    )
+
+
+def noise_std(frames: Sequence[NDArray[Any]]) -> float:
+    """Robust noise standard deviation of a pixel, grey levels: the median over patches of Var(A − B), square-rooted.
+
+    Parameters
+    ----------
+    frames
+        Frames (Y, X) of one shape, real dtype; at least one.
+
+    Returns
+    -------
+    float
+        Finite and ≥ 0; 0 for constant frames.
+    """
+    variances = np.concatenate([twin_statistics(cut_patches(frame, 32)).variance for frame in frames])
+    middle = float(np.median(variances))
+    return (middle if middle > 0 else float(variances.mean())) ** 0.5
+
+
+def measure_noise(frames: Sequence[NDArray[Any]]) -> NoiseReport:
+    """Measure strength and correlation of the noise on the parts of the frames that hold no structure.
+
+    Two views of the noise are tried, the flattest patches of single frames, and differences of consecutive frames (which
+    cancel what stands still). Structure can only raise the correlation, so the lower answer holds.
+
+    Parameters
+    ----------
+    frames
+        Frames (Y, X) of one channel in time order, real dtype, of one shape; at least one.
+
+    Returns
+    -------
+    NoiseReport
+        Finite figures for every input; a constant series reports no noise and no correlation.
+    """
+    single = np.concatenate([cut_patches(frame) for frame in frames])
+    views = [(single, 1.0)]
+    if len(frames) > 1:
+        pairs = zip(frames[:-1], frames[1:], strict=True)
+        views.append((np.concatenate([cut_patches(clean(b) - clean(a)) for a, b in pairs]), 2.0**0.5))
+    reports = [report for report in (_report(patches, factor) for patches, factor in views) if report is not None]
+    if not reports:
+        return NoiseReport(0.0, 0.0, 0.0)
+    return min(reports, key=lambda report: report.twin_correlation)
+
+
+def unusable_reason(frame: NDArray[Any], *, max_saturated: float = 0.01) -> str | None:
+    """Say why a frame must not be trained on, or None if it may.
+
+    Parameters
+    ----------
+    frame
+        Shape (Y, X), native dtype; the largest value of an integer dtype counts as saturated, and so does a plateau at the
+        maximum of frames from cameras of fewer bits.
+    max_saturated
+        Largest share of saturated pixels.
+
+    Returns
+    -------
+    str or None
+        The reason in words.
+    """
+    if frame.size == 0:
+        return "the frame has no pixels"
+    if frame.dtype.kind == "f" and not np.isfinite(frame).all():
+        return f"{np.count_nonzero(~np.isfinite(frame))} pixels are not finite numbers"
+    top, bottom = frame.max(), frame.min()
+    if top == bottom:
+        return f"the frame is empty: every pixel is {top}"
+    if np.count_nonzero(frame == top) > max_saturated * frame.size and _could_be_ceiling(frame.dtype, float(top)):
+        share = np.count_nonzero(frame == top) / frame.size
+        return f"{share:.1%} of the pixels are saturated at {top} (allowed {max_saturated:.1%})"
+    return None
+
+
+def _could_be_ceiling(dtype: np.dtype[Any], top: float) -> bool:
+    """Whether `top` is the largest value of a camera: 2ⁿ − 1 for n from 8 bits up to those of the dtype."""
+    if dtype.kind not in "iu":
+        return False
+    bits = int(np.iinfo(dtype).max).bit_length()
+    return any(top == 2**n - 1 for n in range(8, bits + 1)) or top == np.iinfo(dtype).max
+
+
+def _report(patches: Float32, factor: float) -> NoiseReport | None:
+    """Figures of the quietest patches; `factor` is how much stronger their noise is than that of a frame."""
+    statistics = twin_statistics(patches)
+    noisy = np.flatnonzero(np.isfinite(statistics.coarse))
+    if noisy.size == 0:
+        return None
+    order = noisy[np.argsort(statistics.coarse[noisy])]
+    quiet = order[: max(1, round(QUIET_SHARE * noisy.size))]
+    fine = float(np.median(statistics.fine[quiet]))
+    # the quietest patches are a low quantile of the noise's own scatter: undo that
+    coarse = float(np.median(statistics.coarse[quiet])) / max(0.2, 1 - 1.645 * statistics.coarse_sd)
+    field = _without_plane(patches[quiet])
+    power = np.mean(field * field, axis=(1, 2))
+    across = np.mean(field[:, :, 1:] * field[:, :, :-1], axis=(1, 2)) / power if field.shape[2] > 1 else 0 * power
+    down = np.mean(field[:, 1:] * field[:, :-1], axis=(1, 2)) / power if field.shape[1] > 1 else 0 * power
+    return NoiseReport(
+        std=float(np.median(np.sqrt(power))) / factor,
+        twin_correlation=(fine - 1) / (fine + 1),
+        neighbour_correlation=float(np.median((across + down) / 2)),
+        fine_null=fine,
+        coarse_null=coarse,
+    )
+
+
+def _coarse_variance(middle: Float32) -> Float32:
+    """Variance of 8×8-pixel means about the best plane, from 2×2-block means (N, h/2, w/2)."""
+    count, height, width = middle.shape
+    rows, columns = height // 4, width // 4
+    if rows * columns < 4:
+        return np.zeros(count, np.float32)
+    means = middle[:, : rows * 4, : columns * 4].reshape(count, rows, 4, columns, 4).mean(axis=(2, 4))
+    free = max(rows * columns - 3, 1)
+    flat = _without_plane(means)
+    variance: Float32 = np.sum(flat * flat, axis=(1, 2)) / np.float32(free)
+    return variance
+
+
+def _without_plane(patches: Float32) -> Float32:
+    """Subtract from each patch (N, h, w) its least-squares plane."""
+    _, height, width = patches.shape
+    y = np.arange(height, dtype=np.float32) - (height - 1) / 2
+    x = np.arange(width, dtype=np.float32) - (width - 1) / 2
+    flat = patches - patches.mean(axis=(1, 2), keepdims=True)
+    slope_y = flat.sum(axis=2) @ y / max(float(width * (y @ y)), 1.0)
+    slope_x = flat.sum(axis=1) @ x / max(float(height * (x @ x)), 1.0)
+    plane = slope_y[:, None, None] * y[None, :, None] + slope_x[:, None, None] * x[None, None, :]
+    return np.asarray(flat - plane, dtype=np.float32)

@@ -1,0 +1,267 @@
+"""Scale of the numbers a network sees: risk-aware adaptive normalisation, always bounded and always inverted.
+
+This is the *only* component that decides by which offset and scale a patch goes into the network and comes back out of it.
+The same two numbers serve a raw patch and both of its twins, so that what is learnt on twins holds for raw frames, and the
+map is affine, so that intensities survive: grey levels = normalised·scale + offset.
+
+The scale of every rule is bounded from below, by the noise and by a share of the series' own scale, so that an empty patch is
+never stretched until its noise looks like signal.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, cast, get_args
+
+import numpy as np
+from numpy.typing import NDArray
+
+from quietscope.config.errors import ModelError
+from quietscope.models.noise import NoiseReport, clean, cut_patches, measure_noise, noise_std, twin_statistics
+from quietscope.models.risk import Risk, classify_noise, classify_published, unit_range
+
+__all__ = ["Normaliser", "Rule", "StreamScale", "estimate_stream_scale"]
+
+Rule = Literal["stream", "image", "patch", "published", "noise"]
+"""How the scale of a patch is found; see `Normaliser`."""
+
+LOW, HIGH = 1.0, 99.9
+"""Percentiles between which the range of an image or a series is taken."""
+
+STREAM_NOISE_MULTIPLE = 8.0
+"""Least scale of a series or an image, in noise standard deviations."""
+
+PATCH_NOISE_MULTIPLE = 14.2
+"""Least scale of a patch in noise standard deviations: twice the range that the noise of 64×64 pixels has by itself."""
+
+PATCH_SCALE_SHARE = 0.05
+"""Least scale of a patch or an image as a share of the series' scale."""
+
+PUBLISHED_SHARE = 0.1
+"""Share of high-risk patches above which the published rule takes the image-wise scale for the whole series."""
+
+Float32 = NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class StreamScale:
+    """One affine scale for a whole series, in grey levels.
+
+    Parameters
+    ----------
+    offset
+        Low percentile of the first frames.
+    scale
+        99.9 percentile minus offset, bounded from below by a multiple of the noise; finite and > 0.
+    noise_std
+        Robust standard deviation of the noise; finite and ≥ 0.
+    """
+
+    offset: float
+    scale: float
+    noise_std: float
+
+
+def estimate_stream_scale(frames: Sequence[NDArray[Any]]) -> StreamScale:
+    """Estimate the scale of a series from its first frames.
+
+    Parameters
+    ----------
+    frames
+        Frames (Y, X) of one channel, real dtype; at least one. Values that are not finite are ignored.
+
+    Returns
+    -------
+    StreamScale
+        Finite for every input, constant and empty frames included.
+
+    Raises
+    ------
+    quietscope.config.ModelError
+        If there is no frame.
+    """
+    if not frames:
+        raise ModelError("the scale of a series needs at least one frame, and there is none; wait for the first frame")
+    cleaned = [clean(frame) for frame in frames]
+    offset, span = _range(np.concatenate([_thinned(frame) for frame in cleaned]))
+    sigma = noise_std(cleaned)
+    return StreamScale(offset, _positive(max(span, STREAM_NOISE_MULTIPLE * sigma), offset), sigma)
+
+
+@dataclass(frozen=True)
+class Normaliser:
+    """Gives each patch its offset and scale.
+
+    Parameters
+    ----------
+    rule
+        ``stream``: one affine map for the series. ``image``: the range of each image. ``patch``: the range of each patch.
+        ``published``: image-wise or patch-wise, decided once for the series by the released thresholds. ``noise``: patch-wise,
+        but the series' scale for patches at risk relative to the measured noise.
+    stream
+        Scale of the series.
+    noise
+        Noise of the series, the null of rule ``noise``.
+    image_wise
+        Decision of rule ``published``: True for the image-wise scale.
+    """
+
+    rule: Rule
+    stream: StreamScale
+    noise: NoiseReport = NoiseReport(0.0, 0.0, 0.0)
+    image_wise: bool = False
+
+    @classmethod
+    def calibrate(cls, rule: Rule, frames: Sequence[NDArray[Any]]) -> "Normaliser":
+        """Learn what `rule` needs to know from the first frames.
+
+        Parameters
+        ----------
+        rule
+            One of `Rule`.
+        frames
+            Frames (Y, X) of one channel in time order, real dtype; at least one.
+
+        Raises
+        ------
+        quietscope.config.ModelError
+            If the rule is unknown or there is no frame.
+        """
+        _check_rule(rule)
+        stream = estimate_stream_scale(frames)
+        noise = measure_noise(frames) if rule == "noise" else NoiseReport(stream.noise_std, 0.0, 0.0)
+        image_wise = rule == "published" and _high_risk_share(frames) > PUBLISHED_SHARE
+        return cls(rule, stream, noise, image_wise)
+
+    def parameters(self, patches: NDArray[Any], image: NDArray[Any] | None = None) -> tuple[Float32, Float32]:
+        """Offset and scale of each patch; use the same for the patch's twins.
+
+        Parameters
+        ----------
+        patches
+            Raw patches, shape (N, h, w), finite, grey levels.
+        image
+            The whole frame (Y, X) that the patches come from; without it the series' scale stands for the image's.
+
+        Returns
+        -------
+        offset, scale : numpy.ndarray
+            Grey levels, float32, shape (N,) each; finite, and scale > 0.
+        """
+        count = len(patches)
+        if self.rule == "image" or (self.rule == "published" and self.image_wise):
+            return self._image_parameters(count, image)
+        if self.rule == "stream" or count == 0:
+            return _filled(count, self.stream.offset), _filled(count, self.stream.scale)
+        return self._patch_parameters(np.asarray(patches, dtype=np.float32))
+
+    def to_metadata(self) -> dict[str, str]:
+        """Everything needed to build this normaliser again, as text for a model file; see `from_metadata`."""
+        return {
+            "normalisation": self.rule,
+            "normalisation.offset": repr(float(self.stream.offset)),
+            "normalisation.scale": repr(float(self.stream.scale)),
+            "normalisation.noise_std": repr(float(self.stream.noise_std)),
+            "normalisation.twin_correlation": repr(float(self.noise.twin_correlation)),
+            "normalisation.neighbour_correlation": repr(float(self.noise.neighbour_correlation)),
+            "normalisation.fine_null": repr(float(self.noise.fine_null)),
+            "normalisation.coarse_null": repr(float(self.noise.coarse_null)),
+            "normalisation.image_wise": "true" if self.image_wise else "false",
+        }
+
+    @classmethod
+    def from_metadata(cls, metadata: Mapping[str, str]) -> "Normaliser":
+        """Build the normaliser that `to_metadata` described.
+
+        Raises
+        ------
+        quietscope.config.ModelError
+            If an entry is missing or is not what it should be.
+        """
+        rule = _check_rule(metadata.get("normalisation"))
+        values = {key: _number(metadata, f"normalisation.{key}") for key in _NUMBERS}
+        if values["scale"] <= 0:
+            raise ModelError(f"model metadata: normalisation.scale is {values['scale']}, not > 0; export the model again")
+        std = values["noise_std"]
+        noise = NoiseReport(
+            std,
+            values["twin_correlation"],
+            values["neighbour_correlation"],
+            values["fine_null"],
+            values["coarse_null"],
+        )
+        stream = StreamScale(values["offset"], values["scale"], std)
+        return cls(rule, stream, noise, metadata.get("normalisation.image_wise") == "true")
+
+    def _image_parameters(self, count: int, image: NDArray[Any] | None) -> tuple[Float32, Float32]:
+        if image is None:
+            return _filled(count, self.stream.offset), _filled(count, self.stream.scale)
+        offset, span = _range(_thinned(clean(image)))
+        least = max(STREAM_NOISE_MULTIPLE * self.stream.noise_std, PATCH_SCALE_SHARE * self.stream.scale)
+        return _filled(count, offset), _filled(count, max(span, least))
+
+    def _patch_parameters(self, patches: Float32) -> tuple[Float32, Float32]:
+        statistics = twin_statistics(patches)
+        offset, top = np.percentile(patches, [0.1, HIGH], axis=(1, 2)).astype(np.float32)
+        least = np.maximum(PATCH_NOISE_MULTIPLE * np.sqrt(statistics.variance), PATCH_SCALE_SHARE * self.stream.scale)
+        scale = np.maximum(top - offset, least.astype(np.float32))
+        if self.rule == "noise":
+            risky = classify_noise(patches, self.noise, statistics) != Risk.LOW
+            offset = np.where(risky, np.float32(self.stream.offset), offset)
+            scale = np.where(risky, np.float32(self.stream.scale), scale)
+        return offset.astype(np.float32), scale.astype(np.float32)
+
+
+_NUMBERS = (
+    "offset",
+    "scale",
+    "noise_std",
+    "twin_correlation",
+    "neighbour_correlation",
+    "fine_null",
+    "coarse_null",
+)
+
+
+def _check_rule(rule: object) -> Rule:
+    if rule not in get_args(Rule):
+        raise ModelError(f"normalisation rule {rule!r} is unknown; take one of {', '.join(get_args(Rule))}")
+    return cast("Rule", rule)
+
+
+def _number(metadata: Mapping[str, str], key: str) -> float:
+    text = metadata.get(key)
+    try:
+        value = float("nan" if text is None else text)
+    except ValueError:
+        value = float("nan")
+    if not np.isfinite(value):
+        raise ModelError(f"model metadata: {key} is {text!r}, not a finite number; export the model again")
+    return value
+
+
+def _filled(count: int, value: float) -> Float32:
+    return np.full(count, value, np.float32)
+
+
+def _thinned(image: Float32, most: int = 1 << 18) -> Float32:
+    """Every k-th pixel of each axis, about `most` at the most, flat: percentiles of large frames need no more."""
+    step = max(1, int(np.ceil((image.size / most) ** 0.5)))
+    return image[::step, ::step].ravel()
+
+
+def _range(values: Float32) -> tuple[float, float]:
+    """Low percentile, and the distance from it to the high one."""
+    low, high = np.percentile(values, [LOW, HIGH])
+    return float(low), float(high - low)
+
+
+def _positive(scale: float, offset: float) -> float:
+    """At least what float32 resolves beside `offset`; 1 grey level for a series of nothing but zeros."""
+    least = 1e-5 * abs(offset)
+    return max(scale, least) if max(scale, least) > 0 else 1.0
+
+
+def _high_risk_share(frames: Sequence[NDArray[Any]]) -> float:
+    """Share of the 64×64 patches (stride 64) of all frames that the published thresholds call high-risk."""
+    classes = [classify_published(cut_patches(unit_range(clean(frame)))) for frame in frames]
+    return float(np.mean(np.concatenate(classes) != Risk.LOW))
