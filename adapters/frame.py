@@ -35,7 +35,8 @@ class Frame:
     Parameters
     ----------
     pixels
-        Array of shape (Y, X), native dtype. The frame owns it: a source hands over a copy that nobody changes.
+        Array of shape (Y, X), native dtype. The frame owns it: a source hands over a copy that nobody
+        changes.
     key
         Place in the series.
     received_ns

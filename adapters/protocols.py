@@ -14,7 +14,8 @@ class Sink(Protocol):
     def start(self, series: Series) -> None:
         """Say what the frames have in common; must come before the first `submit`.
 
-        May be called again when the source learns more (further channels); height, width and dtype never change.
+        May be called again when the source learns more (further channels); height, width and dtype never
+        change.
         """
 
     def submit(self, frame: Frame) -> bool:
@@ -28,7 +29,8 @@ class Sink(Protocol):
         name
             The thing (file name, key in words).
         reason
-            Short key of the ``rejected`` table: ``truncated``, ``unreadable``, ``shape``, ``dtype``, ``duplicate``, …
+            Short key of the ``rejected`` table: ``truncated``, ``unreadable``, ``shape``, ``dtype``,
+            ``duplicate``, …
         detail
             What was wrong and how to mend it.
         """
@@ -38,7 +40,7 @@ class Source(Protocol):
     """Produces frames from somewhere."""
 
     def run(self, sink: Sink, stop: threading.Event) -> None:
-        """Deliver frames until the series is over or `stop` is set; then deliver what is already there and return.
+        """Deliver frames until the series is over or `stop` is set, then what is already there, and return.
 
         Raises
         ------

@@ -15,8 +15,8 @@ class AdaptiveSN2NSettings(Section):
     """Adaptive-SN2N: self-inspired twins with risk-aware adaptive normalisation."""
 
     normalisation: Normalisation = "stream"
-    """Scale of each patch: one affine map for the series (``stream``), one per image (``image``), one per patch
-    (``patch``), or per patch unless it is at risk (``published`` thresholds, or ``noise``-relative)."""
+    """Scale of each patch: one affine map for the series (``stream``), one per image (``image``), one per
+    patch (``patch``), or per patch unless it is at risk (``published`` thresholds, or ``noise``-relative)."""
 
     loss: Literal["l2", "l1"] = "l2"
     """Distance between a prediction and its twin. L1 estimates the median and is biased at few photons."""
@@ -112,6 +112,9 @@ class RuntimeSettings(Section):
     @model_validator(mode="after")
     def _threads_are_for_cpu(self) -> "RuntimeSettings":
         if self.threads and self.provider in {"tensorrt", "cuda", "directml"}:
-            msg = f"threads applies to provider 'cpu' or 'auto' only, and provider is {self.provider!r}; set threads = 0"
+            msg = (
+                f"threads applies to provider 'cpu' or 'auto' only, and provider is {self.provider!r}; "
+                "set threads = 0"
+            )
             raise ValueError(msg)
         return self

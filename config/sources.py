@@ -102,8 +102,8 @@ class FolderSettings(Section):
     """The folder to watch."""
 
     pattern: str | None = None
-    """Regular expression with named groups ``t``, ``c``, ``z``, ``p`` applied to the file's path relative to the folder; none
-    tries Micro-Manager's names, and otherwise counts arrivals as t."""
+    """Regular expression with named groups ``t``, ``c``, ``z``, ``p`` applied to the file's path relative to
+    the folder; none tries Micro-Manager's names, and otherwise counts arrivals as t."""
 
     include: tuple[str, ...] = ("*.tif", "*.tiff", "*.png")
     """File-name patterns (case-insensitive) that are taken."""
@@ -121,7 +121,7 @@ class FolderSettings(Section):
     """An incomplete file that has not changed for so long is given up, named and counted."""
 
     stack_axes: str | None = Field(default=None, pattern=r"^[tczp]*$")
-    """Meaning of the extra axes of stacks without metadata, slowest first, for example ``tc``; none means t."""
+    """Meaning of the extra axes of stacks without metadata, slowest first, e.g. ``tc``; none means t."""
 
     pixel_size_um: float | None = Field(default=None, gt=0)
     """Pixel size, micrometres, where the files do not say it."""
@@ -147,4 +147,6 @@ class WireSourceSettings(Section):
         return self
 
 
-SourceSettings = Annotated[SimulatorSettings | FolderSettings | WireSourceSettings, Field(discriminator="kind")]
+SourceSettings = Annotated[
+    SimulatorSettings | FolderSettings | WireSourceSettings, Field(discriminator="kind")
+]
