@@ -24,9 +24,13 @@ def explain(error: ValidationError, layers: Layers) -> list[str]:
     layers
         What was validated, and where it came from.
     """
+    details = error.errors(include_url=False, include_context=False)
+    # A list whose elements are wrong is reported as too short as well: the elements say it better.
+    lists = {detail["loc"][:-1] for detail in details if detail["loc"] and isinstance(detail["loc"][-1], int)}
     return [
         text
-        for detail in error.errors(include_url=False, include_context=False)
+        for detail in details
+        if detail["loc"] not in lists
         for text in _sentences(detail["type"], detail["loc"], detail["input"], detail["msg"], layers)
     ]
 

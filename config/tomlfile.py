@@ -58,7 +58,7 @@ def parse_toml(text: str, name: str) -> dict[str, Any]:
 
 
 def _explain(message: str, text: str, name: str) -> str:
-    lines = text.splitlines() or [""]
+    lines = text.split("\n")
     place = _PLACE.search(message)
     if place is not None and place["line"]:
         line, column = int(place["line"]), int(place["column"])

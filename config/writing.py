@@ -28,7 +28,7 @@ def settings_to_toml(settings: Settings) -> str:
 
 def _with_comments(plain: str, choices: Mapping[str, str]) -> Iterator[str]:
     prefix = ""
-    for line in plain.splitlines():
+    for line in plain.rstrip("\n").split("\n"):  # TOML knows no other line end, str.splitlines() does
         table = _TABLE.match(line)
         key = _KEY.match(line)
         if table is not None:
