@@ -1,0 +1,158 @@
+"""Rest shapes of mitochondria: persistent random walks through the cytoplasm that keep out of each other's way."""
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from quietscope.adapters.simulator.cell import Cell
+
+__all__ = ["TubulePath", "grow_paths"]
+
+Floats = NDArray[np.float64]
+
+STEP_UM = 0.13
+DENSITY_PER_UM = 0.42
+"""Length of tubules per area of cytoplasm, 1/µm."""
+LENGTH_UM = (0.5, 12.0)
+MEDIAN_UM = 2.8
+BRANCHED = 0.3
+"""Share of paths that start as a branch of another one."""
+CROSSING = 0.25
+"""Share of paths that pass over others instead of ending there."""
+CLEAR_UM = 0.7
+"""Paths keep this distance from the edge of the cell, micrometres."""
+GRID_UM = 0.26
+
+
+@dataclass(frozen=True, eq=False)
+class TubulePath:
+    """A path at rest.
+
+    Parameters
+    ----------
+    y, x
+        Places, pixels, shape (points,).
+    body
+        Number of the tubule, counted in the cell, that it belongs to; branches share their tubule's.
+    branch
+        Whether it starts on another path.
+    """
+
+    y: Floats
+    x: Floats
+    body: int
+    branch: bool
+
+
+class _Walker:
+    """Grows paths in one cell, one after the other."""
+
+    def __init__(self, cell: Cell, pixel_um: float, rng: np.random.Generator) -> None:
+        self._cell = cell
+        self._rng = rng
+        self._step = STEP_UM / pixel_um
+        self._clear = CLEAR_UM / pixel_um
+        self._cells_per_px = pixel_um / GRID_UM
+        self._taken: dict[tuple[int, int], int] = {}
+
+    def _square(self, y: float, x: float) -> tuple[int, int]:
+        return math.floor(y * self._cells_per_px), math.floor(x * self._cells_per_px)
+
+    def _free(self, y: float, x: float, body: int) -> bool:
+        row, column = self._square(y, x)
+        return all(
+            self._taken.get((row + i, column + j), body) == body for i in (-1, 0, 1) for j in (-1, 0, 1)
+        )
+
+    def _allowed(self, y: float, x: float) -> tuple[bool, float, float]:
+        """Whether a place is well inside the cytoplasm, its depth, and the direction from the nucleus."""
+        here = np.array([y]), np.array([x])
+        depth = float(self._cell.depth(*here)[0])
+        room = float(self._cell.room(*here)[0])
+        return depth > 0.03 and room > self._clear, depth, math.atan2(y - self._cell.cy, x - self._cell.cx)
+
+    def walk(self, y: float, x: float, heading: float, length: float, body: int, *, over: bool) -> list[tuple[float, float]]:
+        """Walk until ``length`` pixels are made, the cytoplasm ends or another body is in the way."""
+        points = [(y, x)]
+        curvature = 0.0
+        for count in range(int(length / self._step)):
+            y += self._step * math.sin(heading)
+            x += self._step * math.cos(heading)
+            allowed, depth, outward = self._allowed(y, x)
+            if not allowed or not (over or count < 4 or self._free(y, x, body)):
+                break
+            points.append((y, x))
+            # Near the nucleus tubules run around it, further out along the microtubules towards the edge.
+            wanted = outward if depth > 0.25 else outward + math.pi / 2
+            steer = 0.05 * math.sin(2 * (wanted - heading)) / 2
+            curvature = 0.9 * curvature + self._rng.normal(0, 0.035)
+            heading += curvature + steer
+        return points
+
+    def claim(self, points: list[tuple[float, float]], body: int) -> None:
+        for y, x in points:
+            self._taken.setdefault(self._square(y, x), body)
+
+    def seed_point(self) -> tuple[float, float] | None:
+        """A free place in the cytoplasm, more likely near the nucleus; None if there is hardly any."""
+        y0, x0, y1, x1 = self._cell.box
+        for _ in range(200):
+            y, x = self._rng.uniform(y0, y1), self._rng.uniform(x0, x1)
+            allowed, depth, _ = self._allowed(y, x)
+            if allowed and self._rng.random() < (1 - 0.85 * depth) and self._free(y, x, -1):
+                return y, x
+        return None
+
+
+def grow_paths(cell: Cell, pixel_um: float, rng: np.random.Generator) -> list[TubulePath]:
+    """Fill the cytoplasm of a cell with tubules of realistic length and density.
+
+    Parameters
+    ----------
+    cell
+        The cell.
+    pixel_um
+        Pixel size, micrometres.
+    rng
+        Source of the shapes.
+
+    Returns
+    -------
+    list of TubulePath
+        In the order in which they were grown; empty if the cell is too small for any.
+    """
+    walker = _Walker(cell, pixel_um, rng)
+    wanted = DENSITY_PER_UM * cell.area() * pixel_um  # µm⁻¹ · px² · µm/px = px
+    paths: list[TubulePath] = []
+    made, bodies, failures = 0.0, 0, 0
+    shortest = LENGTH_UM[0] / pixel_um
+    while made < wanted and failures < 300:
+        length = float(np.clip(MEDIAN_UM * math.exp(rng.normal(0, 0.85)), *LENGTH_UM)) / pixel_um
+        branch = bool(paths) and rng.random() < BRANCHED
+        if branch:
+            stem = paths[int(rng.integers(len(paths)))]
+            start = int(rng.integers(stem.y.size))
+            y, x, body = float(stem.y[start]), float(stem.x[start]), stem.body
+            after, before = min(start + 1, stem.y.size - 1), max(start - 1, 0)
+            heading = math.atan2(stem.y[after] - stem.y[before], stem.x[after] - stem.x[before])
+            heading += float(rng.choice([-1, 1])) * rng.uniform(0.7, 1.4)
+        else:
+            place = walker.seed_point()
+            if place is None:
+                failures += 1
+                continue
+            (y, x), body = place, bodies
+            heading = rng.uniform(0, 2 * math.pi)
+        points = walker.walk(y, x, heading, length, body, over=bool(rng.random() < CROSSING))
+        size = (len(points) - 1) * STEP_UM / pixel_um
+        if size < shortest:
+            failures += 1
+            continue
+        walker.claim(points, body)
+        bodies += not branch
+        made += size
+        line = np.array(points)
+        paths.append(TubulePath(line[:, 0], line[:, 1], body, branch))
+    return paths

@@ -1,0 +1,151 @@
+"""The specimen under the microscope: expected photo-electrons in every pixel at any time point."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from quietscope.adapters.simulator.cell import plan_cells
+from quietscope.adapters.simulator.er import TUBULE_FWHM_UM, Reticulum
+from quietscope.adapters.simulator.mitochondria import Mitochondria
+from quietscope.adapters.simulator.optics import FWHM_PER_SIGMA, Blur, psf_fwhm_um
+from quietscope.config.sources import SimulatorSettings
+
+__all__ = ["Specimen"]
+
+BACKGROUND = 0.05
+"""Uniform background of medium and camera glass, share of the bright structures."""
+CYTOSOL = {"mitochondria": 0.045, "er": 0.07}
+"""Dye that is not bound, where the cell is thickest, share of the bright structures."""
+DEFOCUS_UM = 0.22
+"""Standard deviation of the blur of what lies outside of the focal plane, micrometres."""
+SALT = {"cells": 1, "mitochondria": 2, "er": 3}
+
+
+class Specimen:
+    """Live cells with labelled structures, seen through a microscope, without noise.
+
+    The state at a time point follows in closed form from the settings' seed and the time point: any frame can be
+    made again in any order, in any process. Construction draws the rest shapes (0.3 s for 512 × 512 pixels).
+
+    Parameters
+    ----------
+    settings
+        Frame size, channels, modality, photons, bleaching, seed.
+    """
+
+    def __init__(self, settings: SimulatorSettings) -> None:
+        self._settings = settings
+        pixel = settings.pixel_size_um
+        frame = settings.height, settings.width
+        far = DEFOCUS_UM / pixel
+        self._border = int(np.ceil(4 * far)) + 2
+        self._canvas = (_fast_length(frame[0] + 2 * self._border), _fast_length(frame[1] + 2 * self._border))
+        self._cells = plan_cells(*frame, pixel, self._rng("cells"))
+        self._background = BACKGROUND * settings.photons
+        self._structures: dict[str, Mitochondria | Reticulum] = {}
+        self._blurs: dict[str, Blur] = {}
+        self._widest = 0.0
+        for name in dict.fromkeys(settings.channels):
+            sigma = psf_fwhm_um(settings.modality, name) / FWHM_PER_SIGMA / pixel
+            if name == "mitochondria":
+                self._structures[name] = Mitochondria(self._cells, pixel, self._rng(name))
+                self._blurs[name] = Blur(self._canvas, (sigma, float(np.hypot(sigma, far))))
+            else:
+                sigma = float(np.hypot(sigma, TUBULE_FWHM_UM / FWHM_PER_SIGMA / pixel))
+                self._structures[name] = Reticulum(self._cells, pixel, self._rng(name))
+                self._blurs[name] = Blur(self._canvas, (sigma,))
+            self._widest = max(self._widest, sigma)
+        self._thickness = self._cut(Blur(self._canvas, (self._widest,))(self._cytosol()))
+        self._scale = {name: self._normalise(name) for name in self._structures}
+
+    def _rng(self, what: str) -> np.random.Generator:
+        return np.random.default_rng([self._settings.seed, 0x5C, SALT[what]])
+
+    def _cut(self, canvas: NDArray[np.float32]) -> NDArray[np.float32]:
+        b = self._border
+        return canvas[b : b + self._settings.height, b : b + self._settings.width]
+
+    def _cytosol(self) -> NDArray[np.float32]:
+        """Thickness of the cells, 0 outside … 1 beside the nucleus, on the canvas."""
+        y, x = np.meshgrid(
+            np.arange(self._canvas[0]) - float(self._border),
+            np.arange(self._canvas[1]) - float(self._border),
+            indexing="ij",
+        )
+        total = np.zeros(self._canvas, dtype=np.float64)
+        for cell in self._cells:
+            depth = cell.depth(y, x)
+            body = np.sqrt(np.clip(1 - depth, 0, 1)) * np.clip((1 - depth) * 12, 0, 1)
+            total = np.maximum(total, np.where(depth < 0, 0.3, body))
+        return total.astype(np.float32)
+
+    def _structure(self, name: str, t: int) -> NDArray[np.float32]:
+        """Blurred light of the labelled structure in the frame, arbitrary units."""
+        structure, blur = self._structures[name], self._blurs[name]
+        if isinstance(structure, Mitochondria):
+            return self._cut(blur(*structure.render(t, self._canvas, self._border)))
+        return self._cut(blur(structure.render(t, self._canvas, self._border)))
+
+    def _normalise(self, name: str) -> tuple[np.float32, NDArray[np.float32]]:
+        """Factor and cytosol image that give the asked-for photons in the first frame."""
+        light = self._structure(name, 0)
+        level = float(np.percentile(light, 99.9)) or 1.0
+        haze = self._thickness * np.float32(CYTOSOL[name] * level)
+        bright = float(np.percentile(light + haze, 99.9))
+        factor = (self._settings.photons - self._background) / bright if bright > 0 else 0.0
+        return np.float32(factor), haze * np.float32(factor)
+
+    def expected(self, t: int, channel: str) -> NDArray[np.float32]:
+        """Expected photo-electrons.
+
+        In the first frame the 99.9th percentile is the ``photons`` of the settings. The cells bleach by the same
+        share every time point, the background does not.
+
+        Parameters
+        ----------
+        t
+            Time point, from 0.
+        channel
+            ``"mitochondria"`` or ``"er"``, one of the settings' channels.
+
+        Returns
+        -------
+        numpy.ndarray
+            Float32, shape (Y, X).
+        """
+        factor, haze = self._scale[channel]
+        light = self._structure(channel, t) * factor
+        light += haze
+        light *= np.float32((1.0 - self._settings.bleach_per_frame) ** t)
+        light += np.float32(self._background)
+        return light
+
+    def empty(self) -> NDArray[np.bool_]:
+        """Where there is only background, in all channels and at all times: bool, shape (Y, X)."""
+        reach = int(np.ceil(6 * self._widest)) + 1
+        inside = self._cytosol() > 0
+        for axis in (0, 1):
+            grown = np.cumsum(inside, axis=axis)
+            size = inside.shape[axis]
+            high = np.minimum(np.arange(size) + reach, size - 1)
+            low = np.maximum(np.arange(size) - reach - 1, 0)
+            inside = np.take(grown, high, axis=axis) > np.take(grown, low, axis=axis)
+        b = self._border
+        return ~inside[b : b + self._settings.height, b : b + self._settings.width]
+
+    def fragments(self, t: int) -> int:
+        """Number of separate mitochondria at time point ``t``; 0 if they are not labelled."""
+        found = self._structures.get("mitochondria")
+        return found.fragments(t) if isinstance(found, Mitochondria) else 0
+
+
+def _fast_length(size: int) -> int:
+    """Smallest length from ``size`` on whose prime factors are 2, 3 and 5, for the Fourier transform."""
+    length = size
+    while True:
+        rest = length
+        for factor in (2, 3, 5):
+            while rest % factor == 0:
+                rest //= factor
+        if rest == 1:
+            return length
+        length += 1
