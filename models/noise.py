@@ -1,15 +1,17 @@
-"""Noise of a camera frame, measured on the frame itself: its strength, and whether neighbouring pixels share it.
+"""Noise of a camera frame, measured on the frame itself: its strength, and whether neighbours share it.
 
-Every self-supervised method here stands on one assumption, that the noise of different pixels is independent. This module
-is the *only* place that tests it, and puts the answer in words a microscopist can act on.
+Every self-supervised method here stands on one assumption, that the noise of different pixels is independent.
+This module is the *only* place that tests it, and puts the answer in words a microscopist can act on.
 
-All measures start from the diagonal twins A and B of 2×2 blocks (`quietscope.models.twins`). With D = A − B and
-M = (A + B)/2, independent noise of variance σ² gives Var(D) = σ² and Var(M) = σ²/4, whatever the brightness does to σ, so
-F = 4·Var(M)/Var(D) is 1 without structure; correlated noise gives F₀ = (1 + ρ)/(1 − ρ) with ρ the twin correlation.
+All measures start from the diagonal twins A and B of 2×2 blocks (`quietscope.models.twins`). With D = A − B
+and M = (A + B)/2, independent noise of variance σ² gives Var(D) = σ² and Var(M) = σ²/4, whatever the
+brightness does to σ, so F = 4·Var(M)/Var(D) is 1 without structure; correlated noise gives F₀ = (1 + ρ)/(1 −
+ρ) with ρ the twin correlation.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -49,9 +51,11 @@ class TwinStatistics:
     variance
         Noise variance of a pixel, Var(A − B), grey levels squared, shape (N,).
     fine
-        F = 4·Var(M)/Var(D), shape (N,); 1 for independent noise without structure, infinite where the noise is nil.
+        F = 4·Var(M)/Var(D), shape (N,); 1 for independent noise without structure, infinite where the noise
+        is nil.
     coarse
-        F₈ = 64·Var(means of 8×8 pixels)/Var(D) after removal of a plane, shape (N,); finds faint, wide structure.
+        F₈ = 64·Var(means of 8×8 pixels)/Var(D) after removal of a plane, shape (N,); finds faint, wide
+        structure.
     blocks
         Number of 2×2 blocks in a patch.
     """
@@ -64,12 +68,12 @@ class TwinStatistics:
     @property
     def fine_sd(self) -> float:
         """Standard deviation of `fine` over patches of pure noise (F distribution)."""
-        return 2.0 / max(self.blocks, 1) ** 0.5
+        return float(2.0 / max(self.blocks, 1) ** 0.5)
 
     @property
     def coarse_sd(self) -> float:
         """Standard deviation of `coarse` over patches of pure noise (F distribution)."""
-        return (2.0 / max(self.blocks / 16.0, 1.0) + 2.0 / max(self.blocks, 1)) ** 0.5
+        return float((2.0 / max(self.blocks / 16.0, 1.0) + 2.0 / max(self.blocks, 1)) ** 0.5)
 
 
 @dataclass(frozen=True)
@@ -106,33 +110,41 @@ class NoiseReport:
         if self.independent:
             return f"noise is independent between neighbours {figures}: training on single frames is sound"
         return (
-            f"noise is correlated between neighbours {figures}: twins from one frame share it and cannot remove it. Train "
-            "on pairs of consecutive frames, or stream the raw camera frames (before reconstruction, demosaicing, scaling "
-            "or in-camera correction)"
+            f"noise is correlated between neighbours {figures}: twins from one frame share it and cannot "
+            "remove it. Train on pairs of consecutive frames, or stream the raw camera frames (before "
+            "reconstruction, demosaicing, scaling or in-camera correction)"
         )
 
 
 def clean(frame: NDArray[Any]) -> Float32:
-    """Replace what is not finite by the median of what is.
+    """Bridge pixels that are not finite: by the mean of their neighbours, else by the median of the frame.
 
     Parameters
     ----------
     frame
-        Array of any shape and real dtype.
+        Shape (Y, X), real dtype.
 
     Returns
     -------
     numpy.ndarray
-        float32, same shape; zeros if no value is finite.
+        float32, same shape, finite; zeros if no pixel is finite. Not a copy where nothing had to change.
     """
     values = np.asarray(frame, dtype=np.float32)
-    if np.asarray(frame).dtype.kind != "f":
+    if frame.dtype.kind != "f":
         return values
     finite = np.isfinite(values)
     if finite.all():
         return values
+    known = np.where(finite, values, np.float32(0))
+    bridged = known.copy()
     fill = np.median(values[finite]) if finite.any() else np.float32(0)
-    return np.where(finite, values, fill).astype(np.float32)
+    padded, present = np.pad(known, 1), np.pad(finite, 1)
+    rows, columns = np.nonzero(~finite)
+    windows = [(rows + dy, columns + dx) for dy in range(3) for dx in range(3)]
+    number = np.sum([present[window] for window in windows], axis=0)
+    total = np.sum([padded[window] for window in windows], axis=0, dtype=np.float64)
+    bridged[rows, columns] = np.where(number > 0, total / np.maximum(number, 1), fill)
+    return bridged
 
 
 def cut_patches(frame: NDArray[Any], side: int = PATCH) -> Float32:
@@ -175,11 +187,13 @@ def twin_statistics(patches: Float32) -> TwinStatistics:
     blocks = (height // 2) * (width // 2)
     if blocks < 2:
         none = np.zeros(count, np.float32)
-        return TwinStatistics(none, np.full(count, np.inf, np.float32), np.full(count, np.inf, np.float32), blocks)
+        return TwinStatistics(
+            none, np.full(count, np.inf, np.float32), np.full(count, np.inf, np.float32), blocks
+        )
     centred = patches.astype(np.float32) - patches.mean(axis=(1, 2), keepdims=True)
     a, b = split_diagonal(centred)
     variance = np.var(a - b, axis=(1, 2))
-    middle = (a + b) / 2
+    middle = (a + b) * np.float32(0.5)
     with np.errstate(divide="ignore", invalid="ignore"):
         fine = np.where(variance > 0, 4 * np.var(middle, axis=(1, 2)) / variance, np.inf)
         coarse_variance = _coarse_variance(middle)
@@ -190,7 +204,7 @@ def twin_statistics(patches: Float32) -> TwinStatistics:
 
 
 def noise_std(frames: Sequence[NDArray[Any]]) -> float:
-    """Robust noise standard deviation of a pixel, grey levels: the median over patches of Var(A − B), square-rooted.
+    """Robust noise standard deviation of a pixel: square root of the median of Var(A − B) over patches.
 
     Parameters
     ----------
@@ -204,14 +218,15 @@ def noise_std(frames: Sequence[NDArray[Any]]) -> float:
     """
     variances = np.concatenate([twin_statistics(cut_patches(frame, 32)).variance for frame in frames])
     middle = float(np.median(variances))
-    return (middle if middle > 0 else float(variances.mean())) ** 0.5
+    return float((middle if middle > 0 else float(variances.mean())) ** 0.5)
 
 
 def measure_noise(frames: Sequence[NDArray[Any]]) -> NoiseReport:
     """Measure strength and correlation of the noise on the parts of the frames that hold no structure.
 
-    Two views of the noise are tried, the flattest patches of single frames, and differences of consecutive frames (which
-    cancel what stands still). Structure can only raise the correlation, so the lower answer holds.
+    Two views of the noise are tried, the flattest patches of single frames, and differences of consecutive
+    frames (which cancel what stands still). Structure can only raise the correlation, so the lower answer
+    holds.
 
     Parameters
     ----------
@@ -226,9 +241,11 @@ def measure_noise(frames: Sequence[NDArray[Any]]) -> NoiseReport:
     single = np.concatenate([cut_patches(frame) for frame in frames])
     views = [(single, 1.0)]
     if len(frames) > 1:
-        pairs = zip(frames[:-1], frames[1:], strict=True)
+        pairs = pairwise(frames)
         views.append((np.concatenate([cut_patches(clean(b) - clean(a)) for a, b in pairs]), 2.0**0.5))
-    reports = [report for report in (_report(patches, factor) for patches, factor in views) if report is not None]
+    reports = [
+        report for report in (_report(patches, factor) for patches, factor in views) if report is not None
+    ]
     if not reports:
         return NoiseReport(0.0, 0.0, 0.0)
     return min(reports, key=lambda report: report.twin_correlation)
@@ -240,8 +257,8 @@ def unusable_reason(frame: NDArray[Any], *, max_saturated: float = 0.01) -> str 
     Parameters
     ----------
     frame
-        Shape (Y, X), native dtype; the largest value of an integer dtype counts as saturated, and so does a plateau at the
-        maximum of frames from cameras of fewer bits.
+        Shape (Y, X), native dtype; the largest value of an integer dtype counts as saturated, and so does a
+        plateau at the maximum of frames from cameras of fewer bits.
     max_saturated
         Largest share of saturated pixels.
 
@@ -257,7 +274,9 @@ def unusable_reason(frame: NDArray[Any], *, max_saturated: float = 0.01) -> str 
     top, bottom = frame.max(), frame.min()
     if top == bottom:
         return f"the frame is empty: every pixel is {top}"
-    if np.count_nonzero(frame == top) > max_saturated * frame.size and _could_be_ceiling(frame.dtype, float(top)):
+    if np.count_nonzero(frame == top) > max_saturated * frame.size and _could_be_ceiling(
+        frame.dtype, float(top)
+    ):
         share = np.count_nonzero(frame == top) / frame.size
         return f"{share:.1%} of the pixels are saturated at {top} (allowed {max_saturated:.1%})"
     return None
@@ -284,7 +303,9 @@ def _report(patches: Float32, factor: float) -> NoiseReport | None:
     coarse = float(np.median(statistics.coarse[quiet])) / max(0.2, 1 - 1.645 * statistics.coarse_sd)
     field = _without_plane(patches[quiet])
     power = np.mean(field * field, axis=(1, 2))
-    across = np.mean(field[:, :, 1:] * field[:, :, :-1], axis=(1, 2)) / power if field.shape[2] > 1 else 0 * power
+    across = (
+        np.mean(field[:, :, 1:] * field[:, :, :-1], axis=(1, 2)) / power if field.shape[2] > 1 else 0 * power
+    )
     down = np.mean(field[:, 1:] * field[:, :-1], axis=(1, 2)) / power if field.shape[1] > 1 else 0 * power
     return NoiseReport(
         std=float(np.median(np.sqrt(power))) / factor,

@@ -1,15 +1,16 @@
 """Scale of the numbers a network sees: risk-aware adaptive normalisation, always bounded and always inverted.
 
-This is the *only* component that decides by which offset and scale a patch goes into the network and comes back out of it.
-The same two numbers serve a raw patch and both of its twins, so that what is learnt on twins holds for raw frames, and the
-map is affine, so that intensities survive: grey levels = normalised·scale + offset.
+This is the *only* component that decides by which offset and scale a patch goes into the network and comes
+back out of it. The same two numbers serve a raw patch and both of its twins, so that what is learnt on twins
+holds for raw frames, and the map is affine, so that intensities survive: grey levels = normalised·scale +
+offset.
 
-The scale of every rule is bounded from below, by the noise and by a share of the series' own scale, so that an empty patch is
-never stretched until its noise looks like signal.
+The scale of every rule is bounded from below, by the noise and by a share of the series' own scale, so that
+an empty patch is never stretched until its noise looks like signal.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal, cast, get_args
 
 import numpy as np
@@ -31,13 +32,14 @@ STREAM_NOISE_MULTIPLE = 8.0
 """Least scale of a series or an image, in noise standard deviations."""
 
 PATCH_NOISE_MULTIPLE = 14.2
-"""Least scale of a patch in noise standard deviations: twice the range that the noise of 64×64 pixels has by itself."""
+"""Least scale of a patch in noise standard deviations: twice the range that the noise of 64×64 pixels has by
+itself."""
 
 PATCH_SCALE_SHARE = 0.05
 """Least scale of a patch or an image as a share of the series' scale."""
 
 PUBLISHED_SHARE = 0.1
-"""Share of high-risk patches above which the published rule takes the image-wise scale for the whole series."""
+"""Share of high-risk patches above which the published rule takes the image-wise scale for the series."""
 
 Float32 = NDArray[np.float32]
 
@@ -80,7 +82,9 @@ def estimate_stream_scale(frames: Sequence[NDArray[Any]]) -> StreamScale:
         If there is no frame.
     """
     if not frames:
-        raise ModelError("the scale of a series needs at least one frame, and there is none; wait for the first frame")
+        raise ModelError(
+            "the scale of a series needs at least one frame, and there is none; wait for the first frame"
+        )
     cleaned = [clean(frame) for frame in frames]
     offset, span = _range(np.concatenate([_thinned(frame) for frame in cleaned]))
     sigma = noise_std(cleaned)
@@ -94,9 +98,10 @@ class Normaliser:
     Parameters
     ----------
     rule
-        ``stream``: one affine map for the series. ``image``: the range of each image. ``patch``: the range of each patch.
-        ``published``: image-wise or patch-wise, decided once for the series by the released thresholds. ``noise``: patch-wise,
-        but the series' scale for patches at risk relative to the measured noise.
+        ``stream``: one affine map for the series. ``image``: the range of each image. ``patch``: the range of
+        each patch. ``published``: image-wise or patch-wise, decided once for the series by the released
+        thresholds. ``noise``: patch-wise, but the series' scale for patches at risk relative to the measured
+        noise.
     stream
         Scale of the series.
     noise
@@ -107,7 +112,7 @@ class Normaliser:
 
     rule: Rule
     stream: StreamScale
-    noise: NoiseReport = NoiseReport(0.0, 0.0, 0.0)
+    noise: NoiseReport = field(default_factory=lambda: NoiseReport(0.0, 0.0, 0.0))
     image_wise: bool = False
 
     @classmethod
@@ -132,6 +137,11 @@ class Normaliser:
         image_wise = rule == "published" and _high_risk_share(frames) > PUBLISHED_SHARE
         return cls(rule, stream, noise, image_wise)
 
+    @property
+    def patch_wise(self) -> bool:
+        """Whether patches of one frame may have different scales."""
+        return self.rule in {"patch", "noise"} or (self.rule == "published" and not self.image_wise)
+
     def parameters(self, patches: NDArray[Any], image: NDArray[Any] | None = None) -> tuple[Float32, Float32]:
         """Offset and scale of each patch; use the same for the patch's twins.
 
@@ -140,7 +150,8 @@ class Normaliser:
         patches
             Raw patches, shape (N, h, w), finite, grey levels.
         image
-            The whole frame (Y, X) that the patches come from; without it the series' scale stands for the image's.
+            The whole frame (Y, X) that the patches come from; without it the series' scale stands for the
+            image's.
 
         Returns
         -------
@@ -148,11 +159,9 @@ class Normaliser:
             Grey levels, float32, shape (N,) each; finite, and scale > 0.
         """
         count = len(patches)
-        if self.rule == "image" or (self.rule == "published" and self.image_wise):
-            return self._image_parameters(count, image)
-        if self.rule == "stream" or count == 0:
-            return _filled(count, self.stream.offset), _filled(count, self.stream.scale)
-        return self._patch_parameters(np.asarray(patches, dtype=np.float32))
+        if self.patch_wise and count:
+            return self._patch_parameters(np.asarray(patches, dtype=np.float32))
+        return self._image_parameters(count, None if self.rule == "stream" else image)
 
     def to_metadata(self) -> dict[str, str]:
         """Everything needed to build this normaliser again, as text for a model file; see `from_metadata`."""
@@ -180,7 +189,9 @@ class Normaliser:
         rule = _check_rule(metadata.get("normalisation"))
         values = {key: _number(metadata, f"normalisation.{key}") for key in _NUMBERS}
         if values["scale"] <= 0:
-            raise ModelError(f"model metadata: normalisation.scale is {values['scale']}, not > 0; export the model again")
+            raise ModelError(
+                f"model metadata: normalisation.scale is {values['scale']}, not > 0; export the model again"
+            )
         std = values["noise_std"]
         noise = NoiseReport(
             std,
@@ -202,7 +213,9 @@ class Normaliser:
     def _patch_parameters(self, patches: Float32) -> tuple[Float32, Float32]:
         statistics = twin_statistics(patches)
         offset, top = np.percentile(patches, [0.1, HIGH], axis=(1, 2)).astype(np.float32)
-        least = np.maximum(PATCH_NOISE_MULTIPLE * np.sqrt(statistics.variance), PATCH_SCALE_SHARE * self.stream.scale)
+        least = np.maximum(
+            PATCH_NOISE_MULTIPLE * np.sqrt(statistics.variance), PATCH_SCALE_SHARE * self.stream.scale
+        )
         scale = np.maximum(top - offset, least.astype(np.float32))
         if self.rule == "noise":
             risky = classify_noise(patches, self.noise, statistics) != Risk.LOW
@@ -244,7 +257,7 @@ def _filled(count: int, value: float) -> Float32:
 
 
 def _thinned(image: Float32, most: int = 1 << 18) -> Float32:
-    """Every k-th pixel of each axis, about `most` at the most, flat: percentiles of large frames need no more."""
+    """Take every k-th pixel of each axis, about `most` in all: percentiles of large frames need no more."""
     step = max(1, int(np.ceil((image.size / most) ** 0.5)))
     return image[::step, ::step].ravel()
 
@@ -262,6 +275,6 @@ def _positive(scale: float, offset: float) -> float:
 
 
 def _high_risk_share(frames: Sequence[NDArray[Any]]) -> float:
-    """Share of the 64×64 patches (stride 64) of all frames that the published thresholds call high-risk."""
+    """Share of the 64×64 patches of all frames that the published thresholds call high-risk."""
     classes = [classify_published(cut_patches(unit_range(clean(frame)))) for frame in frames]
     return float(np.mean(np.concatenate(classes) != Risk.LOW))

@@ -1,11 +1,13 @@
 """Risk of a patch: whether stretching it to its own range would invent structure.
 
-A patch of empty background holds nothing but noise, and one of sparse bright signal is nearly all background: scaled to its
-own minimum and maximum, noise takes the place of signal. Two rules find them.
+A patch of empty background holds nothing but noise, and one of sparse bright signal is nearly all background:
+scaled to its own minimum and maximum, noise takes the place of signal. Two rules find them.
 
-* `classify_published`: thresholds on mean, standard deviation and skewness in units of the image's range, as in the released
-  Adaptive-SN2N (2025). Noise itself moves these figures, so that below about 100 photons no empty patch is found.
-* `classify_noise`: structure relative to the noise measured from the patch's own twins; no calibration of the camera needed.
+* `classify_published`: thresholds on mean, standard deviation and skewness in units of the image's range, as in
+  the released Adaptive-SN2N (2025). Noise itself moves these figures: below about 100 photons no empty patch is
+  found.
+* `classify_noise`: structure relative to the noise measured from the patch's own twins; the camera needs no
+  calibration.
 """
 
 from enum import IntEnum
@@ -28,7 +30,8 @@ SPARSE_OCCUPANCY = 0.02
 """Share of bright blocks below which signal is sparse."""
 
 SPARSE_CONTRAST = 20.0
-"""Height of the brightest block above the median, in noise standard deviations, from which sparse signal squeezes the rest."""
+"""Height of the brightest block above the median, in noise standard deviations, from which sparse signal
+squeezes the rest."""
 
 
 class Risk(IntEnum):
@@ -40,7 +43,7 @@ class Risk(IntEnum):
 
 
 def unit_range(image: NDArray[Any]) -> Float32:
-    """Clip an image above its 99.99 percentile and map its range to 0–1, the units of the published thresholds.
+    """Clip an image above its 99.99 percentile and map its range to 0–1, the units of the published rule.
 
     Parameters
     ----------
@@ -81,8 +84,8 @@ def classify(patches: Float32, noise: NoiseReport | None = None) -> NDArray[np.u
 def classify_published(patches: Float32) -> NDArray[np.uint8]:
     """Risk class of each patch by the thresholds of Adaptive-SN2N as released.
 
-    High background: (mean ≤ 0.2 and std ≤ 0.028) or (skewness ≤ 0 and std ≤ 0.05). High sparse: mean ≤ 0.3, std ≥ 0.075 and
-    skewness ≥ 3. The skewness is corrected for bias; that of a constant patch is 0.
+    High background: (mean ≤ 0.2 and std ≤ 0.028) or (skewness ≤ 0 and std ≤ 0.05). High sparse: mean ≤ 0.3,
+    std ≥ 0.075 and skewness ≥ 3. The skewness is corrected for bias; that of a constant patch is 0.
 
     Parameters
     ----------
@@ -114,8 +117,9 @@ def classify_noise(
 ) -> NDArray[np.uint8]:
     """Risk class of each patch relative to the noise measured from its own twins.
 
-    High background: neither the variance of 2×2 means nor that of 8×8 means exceeds what noise alone gives by four standard
-    deviations. High sparse: fewer than 2 % of the blocks stand out of the noise, yet the brightest by more than 20 times it.
+    High background: neither the variance of 2×2 means nor that of 8×8 means exceeds what noise alone gives by
+    four standard deviations. High sparse: fewer than 2 % of the blocks stand out of the noise, yet the
+    brightest by more than 20 times it.
 
     Parameters
     ----------
@@ -129,7 +133,8 @@ def classify_noise(
     Returns
     -------
     numpy.ndarray
-        Values of `Risk`, uint8, shape (N,). Patches too small to tell, and constant ones, count as background.
+        Values of `Risk`, uint8, shape (N,). Patches too small to tell, and constant ones, count as
+        background.
     """
     known = twin_statistics(patches) if statistics is None else statistics
     if known.blocks < 2:
