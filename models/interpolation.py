@@ -1,9 +1,9 @@
 """Fourier interpolation x2 of twins, on the grid of the frame they came from.
 
-The picture is continued by its mirror image (half-sample symmetric, so that nothing jumps at the edges), its spectrum
-is extended with zeros, the highest frequency of an even length is split between both signs, and a phase puts sample
-``j`` at ``j / 2 - 1 / 4``: the pixel grid of the frame whose 2x2 blocks the twins stand for. Nothing is clipped,
-since dark pixels are rightly negative after the camera's offset is removed.
+The picture is continued by its mirror image (half-sample symmetric, so that nothing jumps at the edges), its
+spectrum is extended with zeros, the highest frequency of an even length is split between both signs, and a
+phase puts sample ``j`` at ``j / 2 - 1 / 4``: the pixel grid of the frame whose 2x2 blocks the twins stand
+for. Nothing is clipped, since dark pixels are rightly negative after the camera's offset is removed.
 """
 
 from functools import lru_cache
@@ -19,7 +19,7 @@ __all__ = ["upsample2"]
 
 @lru_cache(maxsize=64)
 def _matrix(length: int) -> NDArray[np.float32]:
-    """Interpolation of one axis as a matrix (2 length, length): the transform is linear, and a product is fast."""
+    """Interpolation of one axis as a matrix (2 length, length): it is linear, and a product is fast."""
     period = 2 * length
     mirrored = np.concatenate((np.eye(length), np.eye(length)[::-1]))
     spectrum = np.fft.rfft(mirrored, axis=0)
@@ -53,7 +53,9 @@ def upsample2(planes: NDArray[Any]) -> NDArray[np.float32]:
         If a plane is empty.
     """
     if planes.ndim < 2 or 0 in planes.shape:
-        msg = f"interpolation needs planes with pixels, and the shape is {planes.shape}; give non-empty frames"
+        msg = (
+            f"interpolation needs planes with pixels, and the shape is {planes.shape}; give non-empty frames"
+        )
         raise ModelError(msg)
     height, width = planes.shape[-2:]
     rows: NDArray[np.float32] = np.matmul(_matrix(height), planes.astype(np.float32, copy=False))

@@ -1,8 +1,8 @@
 """Networks: the small U-Net quietscope trains, and the published one, for benchmarks only.
 
-The small U-Net has no normalisation layers and a linear output: statistics of a batch or of a tile would bring back,
-inside the network, the very scale artefacts that the normalisation rules avoid, and a bounded output cannot carry
-true intensities.
+The small U-Net has no normalisation layers and a linear output: statistics of a batch or of a tile would
+bring back, inside the network, the very scale artefacts that the normalisation rules avoid, and a bounded
+output cannot carry true intensities.
 """
 
 import torch
@@ -44,7 +44,8 @@ class DenoisingUNet(nn.Module):
     Notes
     -----
     Input and output are (N, 1, H, W), float32, normalised; H and W are multiples of `stride`. The output is a
-    prediction plus the input times a trained `skip` (0 at the start, so that the network begins without the noise).
+    prediction plus the input times a trained `skip` (0 at the start, so that the network begins without the
+    noise).
     """
 
     def __init__(self, base_channels: int = 16, levels: int = 3, stem: int = 1) -> None:
@@ -58,7 +59,8 @@ class DenoisingUNet(nn.Module):
             self.encoders.append(_double_conv(inputs, width))
             inputs = width
         self.decoders = nn.ModuleList(
-            _double_conv(wide + narrow, narrow) for narrow, wide in zip(widths[-2::-1], widths[:0:-1], strict=True)
+            _double_conv(wide + narrow, narrow)
+            for narrow, wide in zip(widths[-2::-1], widths[:0:-1], strict=True)
         )
         self.head = nn.Conv2d(widths[0], stem * stem, 1)
         self.skip = nn.Parameter(torch.zeros(1))
@@ -129,7 +131,8 @@ class _PublishedUNet(nn.Module):
         super().__init__()
         self.first = _PublishedBlock(1, 64)
         self.down = nn.ModuleList(
-            _PublishedBlock(inputs, outputs) for inputs, outputs in ((64, 128), (128, 256), (256, 512), (512, 512))
+            _PublishedBlock(inputs, outputs)
+            for inputs, outputs in ((64, 128), (128, 256), (256, 512), (512, 512))
         )
         self.up = nn.ModuleList(
             _PublishedBlock(inputs, outputs, inputs // 2)
@@ -159,7 +162,8 @@ def published_unet() -> nn.Module:
 
     Notes
     -----
-    Written from the description of Qu et al., Nature Methods 21, 1895 (2024): double 3x3 convolutions with batch
-    normalisation and leaky rectifiers of 0.02, four poolings, bilinear up-sampling, a sigmoid at the end.
+    Written from the description of Qu et al., Nature Methods 21, 1895 (2024): double 3x3 convolutions with
+    batch normalisation and leaky rectifiers of 0.02, four poolings, bilinear up-sampling, a sigmoid at the
+    end.
     """
     return _PublishedUNet()

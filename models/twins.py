@@ -1,9 +1,10 @@
 """Diagonal twins: two noisy views of the same picture from one frame.
 
-The only component that understands the resampling of SN2N (Qu et al., Nature Methods 21, 1895, 2024). In every
-2x2 block ``a b / c d`` the twins are ``A = (a + d) / 2`` and ``B = (b + c) / 2``: both have their centre in the
-block's centre, share no pixel, and have half the pixels' noise variance each. They differ in signal by half the
-mixed second derivative, so structures finer than about 4 pixels are blurred by a network trained on them.
+The only component that understands the resampling of SN2N (Qu et al., Nature Methods 21, 1895, 2024). In
+every 2x2 block ``a b / c d`` the twins are ``A = (a + d) / 2`` and ``B = (b + c) / 2``: both have their
+centre in the block's centre, share no pixel, and have half the pixels' noise variance each. They differ in
+signal by half the mixed second derivative, so structures finer than about 4 pixels are blurred by a network
+trained on them.
 """
 
 from typing import Any
