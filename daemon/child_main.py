@@ -1,0 +1,58 @@
+"""Entry points of the child processes; each imports only what its process needs."""
+
+import faulthandler
+import signal
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from quietscope.config import QuietscopeError
+from quietscope.config.loader import load_settings
+from quietscope.daemon.parent import Parent
+from quietscope.daemon.runfolder import RunFolder
+
+__all__ = ["CHILDREN", "run_child"]
+
+CHILDREN = ("recorder", "processor", "trainer")
+
+
+def run_child(arguments: Sequence[str]) -> int:
+    """Run one of `CHILDREN`.
+
+    Parameters
+    ----------
+    arguments
+        Name of the child, run folder, then ``--ingest``, ``--news`` and ``--publish`` with an address each.
+
+    Returns
+    -------
+    int
+        Exit status of the process.
+    """
+    faulthandler.enable()
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    name, root, *rest = arguments
+    addresses = dict(zip(rest[::2], rest[1::2], strict=True))
+    parent = Parent(name)
+    run = RunFolder(Path(root))
+    try:
+        settings = load_settings(run.settings)
+        if name == "recorder":
+            from quietscope.daemon.recorder import Recorder
+
+            return Recorder(run, settings, parent).run()
+        if name == "processor":
+            from quietscope.daemon.processor import Processor
+
+            if "--publish" in addresses:
+                publish = settings.publish.model_copy(update={"endpoint": addresses["--publish"]})
+                settings = settings.model_copy(update={"publish": publish})
+            return Processor(
+                run, settings, parent, ingest=addresses["--ingest"], news=addresses["--news"]
+            ).run()
+        from quietscope.daemon.trainer import Trainer
+
+        return Trainer(run, settings, parent, ingest=addresses["--ingest"]).run()
+    except QuietscopeError as error:
+        print(error, file=sys.stderr)  # noqa: T201 - collected into the run's logs
+        return 2

@@ -1,0 +1,123 @@
+"""The command line of quietscope."""
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+
+from quietscope.config import QuietscopeError, Settings
+from quietscope.config.loader import load_settings
+from quietscope.daemon.child_main import CHILDREN, run_child
+from quietscope.daemon.config_command import config_app
+
+__all__ = ["app", "main"]
+
+app = typer.Typer(
+    name="quietscope",
+    help="Live denoising beside a fluorescence microscope: trains on the first frames, denoises every further one.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+app.add_typer(config_app, name="config")
+
+Out = Annotated[Path | None, typer.Option("--out", help="Folder that holds the run folders.", metavar="DIR")]
+Name = Annotated[str | None, typer.Option("--name", help="Name of the run; none takes date and time.")]
+Set = Annotated[
+    list[str] | None,
+    typer.Option("--set", help="Change a setting, for example training.frames=20.", metavar="KEY=VALUE"),
+]
+Frames = Annotated[int | None, typer.Option("--frames", help="End after so many frames over all channels.")]
+Idle = Annotated[float | None, typer.Option("--idle", help="End after so many seconds without a new frame.")]
+Json = Annotated[
+    Path | None, typer.Option("--json", help="Write the end-of-run summary here.", metavar="FILE")
+]
+Profile = Annotated[
+    str | None, typer.Option("--profile", help="Shipped settings: see `quietscope config profiles`.")
+]
+
+
+@app.command()
+def demo(
+    *,
+    out: Out = None,
+    name: Name = None,
+    profile: Profile = "demo",
+    changes: Set = None,
+    frames: Frames = None,
+    idle: Idle = None,
+    json_file: Json = None,
+) -> None:
+    """Try everything on an embedded simulated microscope; writes demo.png."""
+    settings = _settings(None, profile, changes, out=out, name=name, frames=frames, idle=idle)
+    raise typer.Exit(_run(settings, json_file, picture=Path("demo.png")))
+
+
+@app.command()
+def watch(
+    folder: Annotated[Path, typer.Argument(help="Folder into which images are written.")],
+    *,
+    out: Out = None,
+    name: Name = None,
+    profile: Profile = None,
+    changes: Set = None,
+    frames: Frames = None,
+    idle: Idle = None,
+    json_file: Json = None,
+) -> None:
+    """Denoise the images that another program writes into FOLDER."""
+    base = {"source": {"kind": "folder", "path": str(folder.absolute())}}
+    settings = _settings(None, profile, changes, base, out=out, name=name, frames=frames, idle=idle)
+    raise typer.Exit(_run(settings, json_file))
+
+
+@app.command()
+def run(
+    file: Annotated[Path, typer.Argument(metavar="SETTINGS.toml", help="Settings file.")],
+    *,
+    out: Out = None,
+    name: Name = None,
+    profile: Profile = None,
+    changes: Set = None,
+    frames: Frames = None,
+    idle: Idle = None,
+    json_file: Json = None,
+) -> None:
+    """Run as a settings file says."""
+    settings = _settings(file, profile, changes, out=out, name=name, frames=frames, idle=idle)
+    raise typer.Exit(_run(settings, json_file))
+
+
+def _settings(
+    file: Path | None,
+    profile: str | None,
+    changes: list[str] | None,
+    base: dict[str, dict[str, str]] | None = None,
+    **options: object,
+) -> Settings:
+    keys = {"out": "out", "name": "name", "frames": "stop.frames", "idle": "stop.idle_s"}
+    given = [f"{keys[option]}={value}" for option, value in options.items() if value is not None]
+    return load_settings(file, profile, [*(changes or ()), *given], base)
+
+
+def _run(settings: Settings, json_file: Path | None, picture: Path | None = None) -> int:
+    from quietscope.daemon.live_command import run_live
+
+    return run_live(settings, json_file=json_file, picture=picture)
+
+
+def main() -> None:
+    """Entry point of ``quietscope`` and of ``python -m quietscope.daemon``."""
+    arguments = sys.argv[1:]
+    if arguments[:1] and arguments[0] in CHILDREN:
+        sys.exit(run_child(arguments))
+    try:
+        app()
+    except QuietscopeError as error:
+        Console(stderr=True).print(
+            f"[bold red]quietscope:[/] {escape(str(error))}", highlight=False, soft_wrap=True
+        )
+        sys.exit(2)

@@ -1,0 +1,264 @@
+"""The supervisor: starts the three processes of a run, restarts what may die, and brings every run to an end.
+
+::
+
+    STARTING ─► RECORDING ─► TRAINING ─► FILLING ─► FINISHING ─► ENDED
+                (intake)    (what is    (back-     (trim,
+                             there)      fill)      close)
+
+A dead processor or trainer is started again a bounded number of times, and recording goes on without it; a dead
+recorder ends the run loudly.
+"""
+
+import json
+import os
+import queue
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from quietscope.config import RunError, Settings
+from quietscope.config.loader import settings_to_toml
+from quietscope.daemon.child import Child, Event
+from quietscope.daemon.runfolder import RunFolder
+from quietscope.daemon.runlog import RunLog
+
+__all__ = ["Ending", "Engine", "Phase"]
+
+_START_S = 120.0
+_SILENCE_S = 300.0
+_END_S = 30.0
+
+
+class Phase(StrEnum):
+    """Where a run is."""
+
+    STARTING = "starting"
+    RECORDING = "recording"
+    TRAINING = "training on what is there"
+    FILLING = "filling the store up"
+    FINISHING = "finishing"
+    ENDED = "ended"
+
+
+@dataclass
+class Ending:
+    """How a run ended.
+
+    Parameters
+    ----------
+    reason
+        In words.
+    faults
+        Everything that makes the run's promise doubtful; empty for a good run.
+    """
+
+    reason: str = ""
+    faults: list[str] = field(default_factory=list)
+
+
+class Engine:
+    """Runs one run from start to end, in the calling thread.
+
+    Parameters
+    ----------
+    settings
+        Effective settings.
+    on_event
+        Called with every event of every process.
+    """
+
+    def __init__(self, settings: Settings, *, on_event: Callable[[Event], None]) -> None:
+        self._settings = settings
+        self._on_event = on_event
+        self._events: queue.Queue[Event] = queue.Queue()
+        self._children: dict[str, Child] = {}
+        self._restarts = {"processor": settings.processor.max_restarts, "trainer": 1}
+        self._heard: dict[str, float] = {}
+        self._addresses: dict[str, str] = {}
+        self._stops = 0
+        self._told_stop = False
+        self.phase = Phase.STARTING
+        self.ending = Ending()
+        self.run_folder = RunFolder.create(settings.out, settings.name)
+        self.run_folder.settings.write_text(settings_to_toml(settings), encoding="utf-8")
+        self._log = RunLog(self.run_folder.log)
+
+    def stop(self, reason: str = "stopped by the user") -> None:
+        """Ask the run to end; the second time it ends at once. May be called from a signal handler."""
+        self._stops += 1
+        self._events.put({"event": "stop", "from": "user", "reason": reason})
+
+    def run(self) -> Ending:
+        """Run to the end."""
+        try:
+            self._start()
+            while self.phase is not Phase.ENDED:
+                try:
+                    event = self._events.get(timeout=0.25)
+                except queue.Empty:
+                    event = None
+                if event is not None:
+                    self._heard[event.get("from", "")] = time.monotonic()
+                    self._log.write(event)
+                    self._on_event(event)
+                    self._handle(event)
+                self._watch()
+        finally:
+            self._end_children()
+            self._log.close()
+        return self.ending
+
+    def _start(self) -> None:
+        self._spawn("recorder")
+        ready = self._await_ready("recorder")
+        self._addresses = {"ingest": ready["endpoint"], "news": ready["news"]}
+        self.phase = Phase.RECORDING
+        self._spawn("processor")
+        self._spawn("trainer")
+
+    def _spawn(self, name: str) -> None:
+        arguments = [name, str(self.run_folder.root)]
+        if name != "recorder":
+            arguments += ["--ingest", self._addresses["ingest"]]
+        if name == "processor":
+            arguments += ["--news", self._addresses["news"]]
+            if "publish" in self._addresses:
+                # Viewers reconnect by themselves, provided that the address stays.
+                arguments += ["--publish", self._addresses["publish"]]
+        self._heard[name] = time.monotonic()
+        self._children[name] = Child(name, arguments, self._events, self.run_folder.child_errors(name))
+
+    def _await_ready(self, name: str) -> Event:
+        deadline = time.monotonic() + _START_S
+        while time.monotonic() < deadline:
+            try:
+                event = self._events.get(timeout=0.25)
+            except queue.Empty:
+                continue
+            self._log.write(event)
+            self._on_event(event)
+            if event["event"] == "ready":
+                return event
+            if event["event"] == "exit":
+                break
+        errors = self.run_folder.child_errors(name)
+        last = errors.read_text(errors="replace").strip().splitlines()[-1:] if errors.exists() else []
+        msg = (
+            f"the {name} did not start: {last[0] if last else 'no answer within two minutes'} (see {errors})"
+        )
+        raise RunError(msg)
+
+    def _handle(self, event: Event) -> None:
+        match event["event"], event.get("from"):
+            case "stop", _:
+                self._on_stop(str(event["reason"]))
+            case "ready", "processor":
+                self._addresses["publish"] = event["endpoint"]
+                self._write_addresses()
+            case "intake_ended", _:
+                self._on_intake_ended(event)
+            case "fatal", _:
+                self.ending.faults.append(str(event["text"]))
+            case "exit", name:
+                self._on_exit(str(name), event)
+            case _:
+                pass
+
+    def _on_stop(self, reason: str) -> None:
+        if self._stops > 1:
+            self.ending.reason = "aborted by the user"
+            self.ending.faults.append("the run was aborted; `quietscope resume` finishes it")
+            self.phase = Phase.ENDED
+        elif self.phase is Phase.RECORDING:
+            self._children["recorder"].tell("stop", reason=reason)
+
+    def _on_intake_ended(self, event: Event) -> None:
+        self.ending.reason = str(event["reason"])
+        if event["source_failed"]:
+            self.ending.faults.append(str(event["reason"]))
+        self.phase = Phase.TRAINING
+        if self._children["trainer"].is_alive:
+            self._children["trainer"].tell("finish")
+        else:
+            self._begin_filling()
+
+    def _begin_filling(self) -> None:
+        self.phase = Phase.FILLING
+        if self._children["processor"].is_alive:
+            self._children["processor"].tell("drain", untrainable="training")
+        else:
+            self._begin_finishing()
+
+    def _begin_finishing(self) -> None:
+        self.phase = Phase.FINISHING
+        self._children["recorder"].tell("finish")
+
+    def _on_exit(self, name: str, event: Event) -> None:
+        if event["pid"] != self._children[name].pid:
+            return
+        match name:
+            case "recorder":
+                if self.phase is not Phase.FINISHING:
+                    self.ending.reason = self.ending.reason or "the recorder died"
+                    self.ending.faults.append(
+                        f"the recorder ended unexpectedly (status {event['status']}); what is in the ledger is safe,"
+                        f" see {self.run_folder.child_errors(name)}"
+                    )
+                elif event["status"]:
+                    self.ending.faults.append(f"the recorder ended with status {event['status']}")
+                self.phase = Phase.ENDED
+            case "processor":
+                if (event["status"] == 0 and self.phase is Phase.FILLING) or (not self._revive(name, event) and self.phase is Phase.FILLING):
+                    self._begin_finishing()
+            case "trainer":
+                if event["status"] and self._revive(name, event):
+                    return
+                if self.phase is Phase.TRAINING:
+                    self._begin_filling()
+            case _:
+                pass
+
+    def _revive(self, name: str, event: Event) -> bool:
+        what = f"the {name} died (status {event['status']})"
+        if self._restarts[name] <= 0:
+            self._say("error", f"{what} and is not started again; raw frames are recorded all the same")
+            if name == "processor":
+                self.ending.faults.append(f"{what} and could not be started again")
+            return False
+        self._restarts[name] -= 1
+        self._say("warning", f"{what} and is started again")
+        self._spawn(name)
+        if name == "trainer" and self.phase is Phase.TRAINING:
+            self._children[name].tell("finish")
+        if name == "processor" and self.phase is Phase.FILLING:
+            self._children[name].tell("drain", untrainable="training")
+        return True
+
+    def _watch(self) -> None:
+        """A process that has said nothing for long hangs: it is ended, and its end is handled as any other."""
+        now = time.monotonic()
+        for name, child in self._children.items():
+            if child.is_alive and now - self._heard[name] > _SILENCE_S:
+                self._say("error", f"the {name} has said nothing for {_SILENCE_S:.0f} s and is ended")
+                self._heard[name] = now
+                child.end(0.0)
+
+    def _say(self, level: str, text: str) -> None:
+        event = {"event": "log", "from": "engine", "level": level, "text": text}
+        self._log.write(event)
+        self._on_event(event)
+
+    def _write_addresses(self) -> None:
+        content = {**self._addresses, "pids": {name: child.pid for name, child in self._children.items()}}
+        new = self.run_folder.endpoints.with_suffix(".tmp")
+        new.write_text(json.dumps(content, indent=1), encoding="utf-8")
+        os.replace(new, self.run_folder.endpoints)
+
+    def _end_children(self) -> None:
+        aborted = self._stops > 1
+        for child in self._children.values():
+            child.release()
+        for child in self._children.values():
+            child.end(0.0 if aborted else _END_S)

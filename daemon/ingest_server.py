@@ -1,0 +1,262 @@
+"""The ingest wire, recorder's side: one thread that owns the sockets, answers when things are on disk."""
+
+import json
+import queue
+import threading
+import time
+from collections import OrderedDict
+from collections.abc import Callable
+from typing import Any
+
+import zmq
+
+from quietscope.adapters.endpoints import bind
+from quietscope.adapters.frame import Frame, FrameKey, Pixels, Series
+from quietscope.adapters.ingest import decode_message, encode_message
+from quietscope.config import QuietscopeError, WireError
+from quietscope.daemon.committer import Committer
+from quietscope.daemon.intake import Intake
+from quietscope.daemon.ledger import EventRow, ModelRow, SkippedRow
+from quietscope.daemon.vault import Deposit, Provenance, Vault
+
+__all__ = ["IngestServer"]
+
+_REMEMBERED = 8192
+_Answer = tuple[bytes, int, str, str]
+
+
+class IngestServer:
+    """Receives frames and verdicts from other processes, and announces what has been committed.
+
+    Parameters
+    ----------
+    endpoint
+        Address to bind, ``tcp://127.0.0.1:0`` for a free port.
+    intake, vault, committer
+        Where raw frames, denoised frames and ledger entries go.
+    on_trouble
+        Called with words about a message that is not valid.
+    """
+
+    def __init__(
+        self,
+        endpoint: str,
+        intake: Intake,
+        vault: Vault,
+        committer: Committer,
+        *,
+        on_trouble: Callable[[str], None],
+    ) -> None:
+        self._intake = intake
+        self._vault = vault
+        self._committer = committer
+        self._on_trouble = on_trouble
+        self._context = zmq.Context()
+        self._router: zmq.Socket[bytes] = self._context.socket(zmq.ROUTER)
+        self._news: zmq.Socket[bytes] = self._context.socket(zmq.PUB)
+        for socket in (self._router, self._news):
+            socket.setsockopt(zmq.LINGER, 500)
+        self._news.setsockopt(zmq.SNDHWM, 100_000)
+        try:
+            self.endpoint = bind(self._router, endpoint, "recorder.endpoint")
+            host = self.endpoint.rsplit(":", 1)[0]
+            self.news_endpoint = bind(self._news, f"{host}:0", "recorder.endpoint")
+        except WireError:
+            self._context.destroy(linger=0)
+            raise
+        self._answers: queue.SimpleQueue[_Answer] = queue.SimpleQueue()
+        self._announcements: queue.SimpleQueue[tuple[bytes, dict[str, Any]]] = queue.SimpleQueue()
+        self._wake_lock = threading.Lock()
+        self._waker: zmq.Socket[bytes] = self._context.socket(zmq.PUSH)
+        self._waker.bind("inproc://wake")
+        self._awake: zmq.Socket[bytes] = self._context.socket(zmq.PULL)
+        self._awake.connect("inproc://wake")
+        self._known: OrderedDict[tuple[bytes, int], tuple[str, str] | None] = OrderedDict()
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="ingest")
+
+    def start(self) -> None:
+        """Begin to serve."""
+        self._thread.start()
+
+    def close(self) -> None:
+        """Send what is left to say and end."""
+        self._stop.set()
+        self._wake()
+        self._thread.join()
+        self._context.destroy(linger=500)
+
+    def announce_frame(self, frame: Frame) -> None:
+        """Tell listeners that a raw frame is safe."""
+        self._announce(b"frame", {"key": list(frame.key), "received_ns": frame.received_ns})
+
+    def announce_series(self, series: Series) -> None:
+        """Tell listeners that the series is known or has grown."""
+        self._announce(b"series", {"channels": list(series.channels)})
+
+    def _announce(self, topic: bytes, content: dict[str, Any]) -> None:
+        self._announcements.put((topic, content))
+        self._wake()
+
+    def _answer(self, identity: bytes, number: int, status: str, reason: str = "") -> None:
+        self._answers.put((identity, number, status, reason))
+        self._wake()
+
+    def _wake(self) -> None:
+        with self._wake_lock:
+            try:
+                self._waker.send(b"", zmq.NOBLOCK)
+            except zmq.Again:
+                return  # the thread has plenty of reasons to wake already
+
+    def _run(self) -> None:
+        poller = zmq.Poller()
+        poller.register(self._router, zmq.POLLIN)
+        poller.register(self._awake, zmq.POLLIN)
+        while not self._stop.is_set():
+            ready = dict(poller.poll(200))
+            if self._awake in ready:
+                self._empty(self._awake)
+            self._speak()
+            if self._router in ready:
+                self._listen()
+        self._speak()
+
+    @staticmethod
+    def _empty(socket: "zmq.Socket[bytes]") -> None:
+        while socket.poll(0):
+            socket.recv()
+
+    def _speak(self) -> None:
+        while not self._announcements.empty():
+            topic, content = self._announcements.get()
+            self._news.send_multipart([topic, json.dumps(content).encode()])
+        answers: dict[bytes, list[tuple[int, str, str]]] = {}
+        while not self._answers.empty():
+            identity, number, status, reason = self._answers.get()
+            self._known[identity, number] = (status, reason)
+            answers.setdefault(identity, []).append((number, status, reason))
+        for identity, acks in answers.items():
+            self._router.send_multipart([identity, *encode_message({"type": "ack", "acks": acks})])
+        while len(self._known) > _REMEMBERED:
+            self._known.popitem(last=False)
+
+    def _listen(self) -> None:
+        for _ in range(16):
+            if not self._router.poll(0):
+                return
+            frames = self._router.recv_multipart(copy=False)
+            identity = frames[0].bytes
+            try:
+                header, pixels = decode_message([part.buffer for part in frames[1:]])
+                number = header.get("n")
+                if not isinstance(number, int):
+                    msg = f"message of type {header['type']!r} has no integer number 'n'"
+                    raise WireError(msg)  # noqa: TRY301 - same handling as any other fault of the message
+            except WireError as error:
+                self._intake.reject(f"message from {identity[:40]!r}", "wire", str(error))
+                continue
+            self._handle(identity, number, header, pixels)
+
+    def _handle(self, identity: bytes, number: int, header: dict[str, Any], pixels: Pixels | None) -> None:
+        if (identity, number) in self._known:
+            known = self._known[identity, number]
+            if known is not None:
+                self._answer(identity, number, *known)
+            return
+        self._known[identity, number] = None
+        try:
+            self._dispatch(identity, number, header, pixels)
+        except QuietscopeError as error:
+            self._answer(identity, number, "rejected", str(error))
+        except (KeyError, TypeError, ValueError) as error:
+            text = f"message of type {header['type']!r} from {header.get('sender')}: bad or missing field ({error!r})"
+            self._on_trouble(text)
+            self._answer(identity, number, "rejected", text)
+
+    def _dispatch(self, identity: bytes, number: int, header: dict[str, Any], pixels: Pixels | None) -> None:
+        def stored() -> None:
+            self._answer(identity, number, "stored")
+
+        match header["type"]:
+            case "hello":
+                stored()
+            case "series":
+                content = header["series"]
+                self._intake.start(Series(**{**content, "channels": tuple(content["channels"])}))
+                stored()
+            case "frame" if pixels is not None:
+                self._frame(identity, number, header, pixels, stored)
+            case "skip":
+                entries = [SkippedRow(_key(key), str(header["reason"])) for key in header["keys"]]
+                for entry in entries[:-1]:
+                    self._committer.put(entry)
+                self._committer.put(entries[-1], stored)
+            case "model":
+                self._committer.put(
+                    ModelRow(
+                        str(header["model_id"]), int(header["channel"]), bool(header["accepted"]),
+                        header["path"], str(header["reason"]), dict(header["figures"]),
+                    ),
+                    lambda: self._model_is_recorded(identity, number, header),
+                )  # fmt: skip
+            case "event":
+                self._committer.put(EventRow(str(header["level"]), str(header["text"])), stored)
+            case "reject":
+                self._intake.reject(str(header["name"]), str(header["reason"]), str(header["detail"]))
+                stored()
+            case "end":
+                self._intake.end()
+                stored()
+            case other:
+                msg = f"unknown message type {other!r}; docs/protocol.md lists the types"
+                raise WireError(msg)
+
+    def _model_is_recorded(self, identity: bytes, number: int, header: dict[str, Any]) -> None:
+        self._announce(b"model", {"channel": header["channel"], "accepted": header["accepted"]})
+        self._answer(identity, number, "stored")
+
+    def _frame(
+        self, identity: bytes, number: int, header: dict[str, Any], pixels: Pixels, stored: Callable[[], None]
+    ) -> None:
+        key = _key(header["key"])
+        exposure = header.get("exposure_ms")
+        frame = Frame(
+            pixels.astype(pixels.dtype.newbyteorder("="), copy=False),
+            key,
+            int(header["received_ns"]),
+            None if exposure is None else float(exposure),
+            dict(header.get("metadata") or {}),
+        )
+        if header["kind"] == "raw":
+            if not self._intake.take(Deposit(frame, then=stored)):
+                status = "closed" if self._intake.ended.is_set() else "rejected"
+                self._answer(identity, number, status, "see the recorder's log")
+        elif header["kind"] == "denoised":
+            self._denoised(Deposit(frame, _provenance(header), stored))
+        else:
+            msg = f"kind {header['kind']!r} of a frame is neither 'raw' nor 'denoised'"
+            raise WireError(msg)
+
+    def _denoised(self, deposit: Deposit) -> None:
+        # Senders hold back by their byte budget, so the wait is short unless the disk stalls; raw frames spool meanwhile.
+        deadline = time.monotonic() + 30.0
+        while not self._vault.deposit(deposit, timeout_s=0.2):
+            self._speak()
+            if self._vault.closed or time.monotonic() > deadline:
+                msg = f"no room for denoised frame {deposit.frame.key} within 30 s; send it again"
+                raise WireError(msg)
+
+
+def _key(values: list[int]) -> FrameKey:
+    if len(values) != 4 or not all(isinstance(n, int) and not isinstance(n, bool) for n in values):
+        msg = f"key {values!r} must be four integers [t, c, z, p]"
+        raise WireError(msg)
+    return FrameKey(*values)
+
+
+def _provenance(header: dict[str, Any]) -> Provenance:
+    published = header.get("published_ns")
+    return Provenance(
+        str(header["model_id"]), None if published is None else int(published), bool(header.get("live"))
+    )

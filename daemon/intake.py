@@ -1,0 +1,198 @@
+"""The door of the recorder: checks every frame, names and counts the bad ones, never loses a good one."""
+
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import asdict, replace
+
+from quietscope.adapters.frame import SUPPORTED_DTYPES, Frame, FrameKey, Series
+from quietscope.adapters.ome_zarr import StoreWriter
+from quietscope.config import FrameError, StoreError
+from quietscope.config.system import StopSettings
+from quietscope.daemon.committer import Committer
+from quietscope.daemon.ledger import MetaRow, RejectedRow
+from quietscope.daemon.vault import Deposit, Vault
+
+__all__ = ["Intake"]
+
+_LIMITS = (100_000_000, 64, 100_000, 10_000)
+
+
+class Intake:
+    """Implements `quietscope.adapters.protocols.Sink` for every source of the recorder.
+
+    Parameters
+    ----------
+    vault
+        Keeps the frames.
+    committer
+        Writes the ledger.
+    make_store
+        Makes the image store for a series.
+    announce, announce_series
+        Called when a raw frame is safe, and when the series is known or has grown.
+    stop
+        When intake ends by itself.
+    block
+        Whether sources wait when the ring is full (else frames are spooled).
+    on_fatal
+        Called with words when a good frame cannot be kept.
+    on_reject
+        Called with name, reason and detail of everything that is no valid frame.
+    """
+
+    def __init__(
+        self,
+        vault: Vault,
+        committer: Committer,
+        make_store: Callable[[Series], StoreWriter],
+        *,
+        announce: Callable[[Frame], None],
+        announce_series: Callable[[Series], None],
+        stop: StopSettings,
+        block: bool,
+        on_fatal: Callable[[str], None],
+        on_reject: Callable[[str, str, str], None],
+    ) -> None:
+        self._vault = vault
+        self._committer = committer
+        self._make_store = make_store
+        self._announce = announce
+        self._announce_series = announce_series
+        self._stop = stop
+        self._block = block
+        self._on_fatal = on_fatal
+        self._on_reject = on_reject
+        self._lock = threading.Lock()
+        self._seen: set[tuple[int, int, int, int]] = set()
+        self._extent: dict[int, int] = {}
+        self._ended = threading.Event()
+        self.series: Series | None = None
+        self.store: StoreWriter | None = None
+        self.rejected: Counter[str] = Counter()
+        self.received = 0
+        self.last_arrival: float | None = None
+
+    @property
+    def ended(self) -> threading.Event:
+        """Set when no further frame is taken."""
+        return self._ended
+
+    @property
+    def extent(self) -> dict[int, int]:
+        """Position → last time point."""
+        return dict(self._extent)
+
+    def start(self, series: Series) -> None:
+        """Learn what the frames have in common; makes the store the first time.
+
+        Raises
+        ------
+        quietscope.config.FrameError
+            If the pixel type is not supported or contradicts the series that is being recorded.
+        quietscope.config.StoreError
+            If the store cannot be made.
+        """
+        with self._lock:
+            if series.dtype not in SUPPORTED_DTYPES:
+                msg = (
+                    f"pixels of type {series.dtype} from {series.source} are not supported;"
+                    f" supported are {', '.join(SUPPORTED_DTYPES)}"
+                )
+                raise FrameError("dtype", msg)
+            if self.series is None:
+                self.store = self._make_store(series)
+                self._vault.open(self.store, announce=self._announce)
+            elif series.channels != self.series.channels and self.store is not None:
+                self.store.set_channels(series.channels)
+            self.series = series
+        self._committer.put(MetaRow("series", asdict(series)), lambda: self._announce_series(series))
+
+    def submit(self, frame: Frame) -> bool:
+        """Take a frame; False if it was rejected or intake has ended."""
+        return self.take(Deposit(frame))
+
+    def take(self, deposit: Deposit) -> bool:
+        """Take a raw frame together with what is to be done once it is safe."""
+        frame = deposit.frame
+        with self._lock:
+            if self._ended.is_set():
+                return False
+            fault = self._fault(frame)
+            if fault is None:
+                self._meet_channel(frame.key.c)
+                self._seen.add(tuple(frame.key))
+                self._extent[frame.key.p] = max(self._extent.get(frame.key.p, -1), frame.key.t)
+                self.received += 1
+                self.last_arrival = time.monotonic()
+                if self._stop.frames is not None and self.received >= self._stop.frames:
+                    self._ended.set()
+        if fault is not None:
+            name = str(frame.metadata.get("name", frame.key))
+            self.reject(name, *fault)
+            return False
+        return self._keep(deposit)
+
+    def reject(self, name: str, reason: str, detail: str) -> None:
+        """Count something that is no valid frame."""
+        with self._lock:
+            self.rejected[reason] += 1
+        self._committer.put(RejectedRow(name, reason, detail))
+        self._on_reject(name, reason, detail)
+
+    def end(self) -> None:
+        """Take no further frame."""
+        with self._lock:
+            self._ended.set()
+
+    def _keep(self, deposit: Deposit) -> bool:
+        wait_s = 0.2 if self._block else 0.0
+        while not self._vault.deposit(deposit, timeout_s=wait_s):
+            if self._vault.closed:
+                return False
+            if self._block:
+                continue
+            try:
+                self._vault.spool(deposit)
+            except StoreError as error:
+                self._on_fatal(f"frame {deposit.frame.key} could not be kept: {error}")
+                return False
+            break
+        return True
+
+    def _meet_channel(self, channel: int) -> None:
+        """Give a channel that the series did not name a name of its own."""
+        series = self.series
+        if series is None or channel < len(series.channels):
+            return
+        names = series.channels + tuple(f"channel {i}" for i in range(len(series.channels), channel + 1))
+        grown = replace(series, channels=names)
+        if self.store is not None:
+            self.store.set_channels(names)
+        self.series = grown
+        self._committer.put(MetaRow("series", asdict(grown)), lambda: self._announce_series(grown))
+
+    def _fault(self, frame: Frame) -> tuple[str, str] | None:
+        series = self.series
+        if series is None:
+            return (
+                "no-series",
+                "the source sent a frame before it said what its frames are; this is a fault of the source",
+            )
+        shape = frame.pixels.shape
+        if shape != (series.height, series.width):
+            return "shape", (
+                f"frame is {' × '.join(map(str, shape))} but the series is {series.height} × {series.width};"
+                " start a new run for another frame size"
+            )
+        if frame.pixels.dtype.name != series.dtype:
+            return "dtype", (
+                f"frame is {frame.pixels.dtype.name} but the series is {series.dtype};"
+                " start a new run for another pixel type"
+            )
+        if any(not 0 <= index < limit for index, limit in zip(frame.key, _LIMITS, strict=True)):
+            return "key", f"key {frame.key} is outside 0 … {FrameKey(*_LIMITS)}; indices count from 0"
+        if tuple(frame.key) in self._seen:
+            return "duplicate", f"a frame {frame.key} has been received already; the first one is kept"
+        return None

@@ -1,0 +1,172 @@
+"""Read-only view of the ledger, for every process but the recorder."""
+
+import json
+import sqlite3
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from quietscope.adapters.frame import FrameKey, Series
+from quietscope.config import LedgerError
+
+__all__ = ["LedgerReader", "ModelVerdict", "PendingFrame"]
+
+
+@dataclass(frozen=True, slots=True)
+class PendingFrame:
+    """A committed raw frame."""
+
+    id: int
+    key: FrameKey
+    received_ns: int
+
+
+@dataclass(frozen=True, slots=True)
+class ModelVerdict:
+    """The last word of the gate about a channel."""
+
+    channel: int
+    model_id: str
+    accepted: bool
+    path: str | None
+    reason: str
+    figures: dict[str, Any]
+
+
+class LedgerReader:
+    """Reads the ledger from one thread while the recorder writes it.
+
+    Parameters
+    ----------
+    path
+        The database file.
+
+    Raises
+    ------
+    quietscope.config.LedgerError
+        If the file cannot be opened.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        try:
+            self._db = sqlite3.connect(
+                f"{path.resolve().as_uri()}?mode=ro", uri=True, timeout=10.0, isolation_level=None
+            )
+            self._rows("SELECT 1 FROM meta LIMIT 1")
+        except sqlite3.Error as error:
+            msg = f"cannot open the ledger {path}: {error}; is this a quietscope run folder?"
+            raise LedgerError(msg) from error
+
+    def __enter__(self) -> "LedgerReader":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the file."""
+        self._db.close()
+
+    def _rows(self, sql: str, *values: object) -> list[tuple[Any, ...]]:
+        try:
+            # Fetched whole at once: an open cursor would hold a lock against the writer.
+            return self._db.execute(sql, values).fetchall()
+        except sqlite3.Error as error:
+            msg = f"cannot read the ledger {self._path}: {error}; is the disk there?"
+            raise LedgerError(msg) from error
+
+    def meta(self, key: str) -> Any | None:  # noqa: ANN401 - JSON
+        """Value of a fact about the run, or None."""
+        rows = self._rows("SELECT value FROM meta WHERE key = ?", key)
+        return json.loads(rows[0][0]) if rows else None
+
+    def series(self) -> Series | None:
+        """What the frames have in common, or None before the first frame."""
+        value = self.meta("series")
+        return None if value is None else Series(**{**value, "channels": tuple(value["channels"])})
+
+    def pending(self, channels: tuple[int, ...], *, after: int = 0, limit: int = 256) -> list[PendingFrame]:
+        """Raw frames of `channels` without a denoised one, oldest first, with id above `after`."""
+        marks = ",".join("?" * len(channels))
+        rows = self._rows(
+            "SELECT id, t, c, z, p, received_ns FROM frame"
+            f" WHERE state = 'raw' AND c IN ({marks}) AND id > ? ORDER BY id LIMIT ?",
+            *channels, after, limit,
+        )  # fmt: skip
+        return [PendingFrame(r[0], FrameKey(*r[1:5]), r[5]) for r in rows]
+
+    def pending_count(self) -> int:
+        """How many raw frames are neither denoised nor skipped."""
+        return int(self._rows("SELECT count(*) FROM frame WHERE state = 'raw'")[0][0])
+
+    def frames(
+        self, channel: int, *, after: int = 0, limit: int = 64, newest_first: bool = False
+    ) -> list[PendingFrame]:
+        """Committed frames of a channel in order of arrival, with id above `after`."""
+        order = "DESC" if newest_first else "ASC"
+        rows = self._rows(
+            f"SELECT id, t, c, z, p, received_ns FROM frame WHERE c = ? AND id > ? ORDER BY id {order} LIMIT ?",  # noqa: S608
+            channel, after, limit,
+        )  # fmt: skip
+        return [PendingFrame(r[0], FrameKey(*r[1:5]), r[5]) for r in rows]
+
+    def channels(self) -> tuple[int, ...]:
+        """Indices of the channels that have frames."""
+        return tuple(r[0] for r in self._rows("SELECT DISTINCT c FROM frame ORDER BY c"))
+
+    def verdicts(self) -> dict[int, ModelVerdict]:
+        """The newest verdict of each channel; an accepted model is not displaced by a later rejection."""
+        rows = self._rows(
+            "SELECT channel, model_id, accepted, path, reason, figures FROM model ORDER BY id",
+        )
+        found: dict[int, ModelVerdict] = {}
+        for channel, model_id, accepted, path, reason, figures in rows:
+            if channel in found and found[channel].accepted and not accepted:
+                continue
+            found[channel] = ModelVerdict(
+                channel, model_id, bool(accepted), path, reason, json.loads(figures)
+            )
+        return found
+
+    def counts(self) -> dict[str, int]:
+        """Number of frames in each state."""
+        found = {"raw": 0, "denoised": 0, "skipped": 0}
+        found.update(self._rows("SELECT state, count(*) FROM frame GROUP BY state"))
+        return found
+
+    def skipped(self) -> dict[str, int]:
+        """Reason → number of frames that were deliberately not denoised."""
+        return dict(
+            self._rows("SELECT skip_reason, count(*) FROM frame WHERE state = 'skipped' GROUP BY skip_reason")
+        )
+
+    def rejected(self) -> dict[str, int]:
+        """Reason → number of things that came and were no valid frame."""
+        return dict(self._rows("SELECT reason, count(*) FROM rejected GROUP BY reason"))
+
+    def arrivals(self) -> tuple[int, int, int]:
+        """Number of frames, first and last arrival (nanoseconds since the epoch; 0 without frames)."""
+        n, first, last = self._rows("SELECT count(*), min(received_ns), max(received_ns) FROM frame")[0]
+        return int(n), int(first or 0), int(last or 0)
+
+    def publications(self) -> tuple[int, int | None]:
+        """Number of denoised frames published, and the time of the first (nanoseconds since the epoch)."""
+        n, first = self._rows("SELECT count(published_ns), min(published_ns) FROM frame")[0]
+        return int(n), first
+
+    def live_latencies_ms(self) -> list[float]:
+        """Arrival to publication of every frame that was denoised live, milliseconds, ascending."""
+        rows = self._rows("SELECT (published_ns - received_ns) / 1e6 FROM frame WHERE live = 1 ORDER BY 1")
+        return [float(r[0]) for r in rows]
+
+    def denoised_keys(self, channel: int) -> list[FrameKey]:
+        """Keys of the denoised frames of a channel in order of time."""
+        rows = self._rows(
+            "SELECT t, c, z, p FROM frame WHERE c = ? AND state = 'denoised' ORDER BY t, z, p", channel
+        )
+        return [FrameKey(*r) for r in rows]
+
+    def checksums(self) -> dict[FrameKey, int]:
+        """CRC-32 of every committed raw frame."""
+        return {FrameKey(*r[:4]): r[4] for r in self._rows("SELECT t, c, z, p, crc32 FROM frame")}

@@ -1,0 +1,129 @@
+"""What every live command does: run, show, reconcile, write the summary, and say the truth in its exit status."""
+
+import json
+import os
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import FrameType
+
+from rich.console import Console
+from rich.table import Table
+
+from quietscope.adapters.protocols import TruthSource
+from quietscope.adapters.simulator import Simulator
+from quietscope.config import QuietscopeError, RunError, Settings
+from quietscope.config.sources import SimulatorSettings
+from quietscope.daemon.display import Display
+from quietscope.daemon.engine import Engine
+from quietscope.daemon.picture import write_panel
+from quietscope.daemon.summary import Summary, summarise
+
+__all__ = ["run_live"]
+
+
+def run_live(settings: Settings, *, json_file: Path | None, picture: Path | None = None) -> int:
+    """Run to the end and report.
+
+    Parameters
+    ----------
+    settings
+        Effective settings.
+    json_file
+        Where the summary for machines goes.
+    picture
+        Where the before/after picture of a simulated run goes.
+
+    Returns
+    -------
+    int
+        0 only if received = stored = denoised + skipped and nothing went wrong.
+    """
+    console = Console()
+    if json_file is not None and not json_file.resolve().parent.is_dir():
+        msg = f"the folder of --json {json_file} does not exist; make it first"
+        raise RunError(msg)
+    with Display(console) as display:
+        engine = Engine(settings, on_event=display.event)
+        console.print(f"run folder: {engine.run_folder.root}", highlight=False, soft_wrap=True)
+        with _interrupts(engine):
+            ending = engine.run()
+    truth: TruthSource | None = (
+        Simulator(settings.source) if isinstance(settings.source, SimulatorSettings) else None
+    )
+    summary = summarise(engine.run_folder, ending, truth)
+    text = json.dumps(summary.figures, indent=1)
+    _write(engine.run_folder.summary, text)
+    if json_file is not None:
+        _write(json_file, text)
+    _print_summary(console, summary, display.peak_mb)
+    if picture is not None and truth is not None and write_panel(engine.run_folder, truth, picture):
+        console.print(f"picture: {picture.resolve()}", highlight=False, soft_wrap=True)
+    for fault in summary.faults:
+        console.print(f"[bold red]fault:[/] {fault}", highlight=False, soft_wrap=True)
+    return 0 if summary.is_good else 1
+
+
+@contextmanager
+def _interrupts(engine: Engine) -> Iterator[None]:
+    """Ctrl-C and a polite kill end the run in order; outside the main thread signals are not ours."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def on_signal(number: int, _frame: FrameType | None) -> None:
+        engine.stop("stopped by Ctrl-C" if number == signal.SIGINT else "stopped by the system")
+
+    before = {number: signal.signal(number, on_signal) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _write(path: Path, text: str) -> None:
+    new = path.with_name(path.name + ".tmp")
+    try:
+        new.write_text(text + "\n", encoding="utf-8")
+        os.replace(new, path)
+    except OSError as error:
+        msg = f"cannot write the summary {path}: {error.strerror}; choose another place with --json"
+        raise QuietscopeError(msg) from error
+
+
+def _print_summary(console: Console, summary: Summary, peak_mb: dict[str, float]) -> None:
+    figures = summary.figures
+    table = Table(title="Run summary", show_header=False, title_justify="left")
+    table.add_column(style="bold")
+    table.add_column()
+
+    def some(value: float | None, unit: str) -> str:
+        return "–" if value is None else f"{value:.1f} {unit}".rstrip()
+
+    table.add_row(
+        "received / stored / denoised",
+        f"{figures['frames_received']} / {figures['raw_stored']} / {figures['denoised']}",
+    )
+    table.add_row("skipped, rejected", f"{_reasons(figures['skipped'])}, {_reasons(figures['rejected'])}")
+    table.add_row("published", str(figures["published"]))
+    table.add_row("first denoised frame after", some(figures["time_to_first_denoised_s"], "s"))
+    table.add_row("frames per second", some(figures["fps"], ""))
+    latency = figures["latency_ms"]
+    table.add_row("latency p50, p99", f"{some(latency['p50'], 'ms')}, {some(latency['p99'], 'ms')}")
+    table.add_row("training", some(figures["training_s"], "s"))
+    for name, before in figures.get("psnr_raw", {}).items():
+        after = figures["psnr_denoised"][name]
+        gain = f"{before:.1f} dB → {after:.1f} dB ({after - before:+.1f}), slope {figures['slope'][name]:.3f}"
+        table.add_row(f"quality, {name}", gain)
+    table.add_row("network ran on", figures["provider"] or "–")
+    table.add_row("peak memory", ", ".join(f"{name} {mb:.0f} MB" for name, mb in sorted(peak_mb.items())))
+    table.add_row("ended because", figures["exit_reason"])
+    table.add_row("store", figures["store"])
+    console.print(table)
+
+
+def _reasons(counts: dict[str, int]) -> str:
+    return ", ".join(f"{n} {reason}" for reason, n in counts.items()) if counts else "0"

@@ -1,0 +1,115 @@
+"""Which model serves which channel: loaded, warmed up and swapped in only when the gate has accepted it."""
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from quietscope.config import ModelError, Settings
+from quietscope.daemon.ledger_reader import ModelVerdict
+from quietscope.daemon.runfolder import RunFolder
+from quietscope.models.denoiser import Denoiser
+
+__all__ = ["LiveModel", "LiveModels"]
+
+
+@dataclass(frozen=True, slots=True)
+class LiveModel:
+    """A model that serves a channel.
+
+    Parameters
+    ----------
+    denoiser
+        Runs the network.
+    model_id
+        Identity, written beside every frame the model makes.
+    since_ns
+        When it went live, nanoseconds since the epoch.
+    """
+
+    denoiser: Denoiser
+    model_id: str
+    since_ns: int
+
+
+class LiveModels:
+    """The models of a run, by channel.
+
+    Parameters
+    ----------
+    run
+        Where the models lie.
+    settings
+        Tiles and runtime.
+    on_event
+        Called with an event name and fields when a model goes live or cannot be loaded.
+    """
+
+    def __init__(self, run: RunFolder, settings: Settings, *, on_event: Callable[..., None]) -> None:
+        self._run = run
+        self._settings = settings
+        self._on_event = on_event
+        self._live: dict[int, LiveModel] = {}
+        self._given_up: dict[int, str] = {}
+        self._all_given_up: str | None = None
+
+    def __getitem__(self, channel: int) -> LiveModel:
+        return self._live[channel]
+
+    @property
+    def live_channels(self) -> frozenset[int]:
+        """Channels that have a model."""
+        return frozenset(self._live)
+
+    def is_live(self, channel: int) -> bool:
+        """Whether the channel has a model."""
+        return channel in self._live
+
+    def is_training(self, channels: int) -> bool:
+        """Whether one of the first `channels` channels still waits for its first verdict."""
+        if self._all_given_up is not None:
+            return False
+        return any(c not in self._live and c not in self._given_up for c in range(channels))
+
+    def given_up(self, channels: int) -> dict[int, str]:
+        """Channel → reason, of those of the first `channels` channels that will have no model."""
+        found = {c: reason for c, reason in self._given_up.items() if c not in self._live}
+        if self._all_given_up is not None:
+            found |= {
+                c: self._all_given_up for c in range(channels) if c not in self._live and c not in found
+            }
+        return found
+
+    def give_up(self, reason: str) -> None:
+        """No further model will come: channels without a verdict are skipped for `reason`."""
+        self._all_given_up = reason
+
+    def refresh(self, verdicts: Mapping[int, ModelVerdict], shape: tuple[int, int], dtype: str) -> None:
+        """Bring in what the gate has decided since the last time."""
+        for channel, verdict in verdicts.items():
+            if not verdict.accepted:
+                self._given_up[channel] = "gate" if verdict.path is not None else "training"
+            elif channel not in self._live or self._live[channel].model_id != verdict.model_id:
+                self._load(channel, verdict, shape, dtype)
+
+    def _load(self, channel: int, verdict: ModelVerdict, shape: tuple[int, int], dtype: str) -> None:
+        assert verdict.path is not None
+        try:
+            denoiser = Denoiser(self._run.root / verdict.path, self._settings.tiling, self._settings.runtime)
+            denoiser.denoise(np.zeros(shape, dtype))
+        except ModelError as error:
+            self._given_up[channel] = "model"
+            self._on_event(
+                "log", level="error", text=f"channel {channel}: the accepted model cannot be run: {error}"
+            )
+            return
+        self._live[channel] = LiveModel(denoiser, verdict.model_id, time.time_ns())
+        self._given_up.pop(channel, None)
+        fields: dict[str, Any] = {
+            "channel": channel,
+            "model_id": verdict.model_id,
+            "provider": denoiser.provider,
+        }
+        self._on_event("model_live", **fields)

@@ -1,0 +1,293 @@
+"""The processor: denoises the newest frame first, fills the store up afterwards, and feeds the viewers.
+
+Live run, resume, offline denoising and a restart are one code path: whatever the ledger says is missing is made.
+"""
+
+import json
+import time
+from collections import Counter
+
+import zmq
+
+from quietscope.adapters.frame import FrameKey, Pixels
+from quietscope.adapters.ingest import IngestClient
+from quietscope.adapters.ome_zarr import StoreReader
+from quietscope.config import QuietscopeError, Settings, StoreError
+from quietscope.daemon.ledger_reader import LedgerReader
+from quietscope.daemon.models_live import LiveModels
+from quietscope.daemon.parent import Parent
+from quietscope.daemon.publishing import Publication, PublishingThread
+from quietscope.daemon.runfolder import RunFolder
+from quietscope.daemon.work import Work, WorkQueue
+from quietscope.models.preview import preview
+
+__all__ = ["Processor"]
+
+_STATUS_S = 0.5
+_SKIP_BATCH = 256
+_ATTEMPTS = 2
+_REST = 3.0  # while another channel trains, live frames take at most a quarter of the time
+
+
+class Processor:
+    """Runs the processor process of one run.
+
+    Parameters
+    ----------
+    run
+        The run folder.
+    settings
+        Effective settings.
+    parent
+        The process that started this one.
+    ingest, news
+        Addresses of the recorder.
+    """
+
+    def __init__(self, run: RunFolder, settings: Settings, parent: Parent, *, ingest: str, news: str) -> None:
+        self._settings = settings
+        self._parent = parent
+        self._ledger = LedgerReader(run.ledger)
+        self._run = run
+        self._store: StoreReader | None = None
+        self._channels: tuple[str, ...] = ()
+        self._models = LiveModels(run, settings, on_event=parent.emit)
+        self._work = WorkQueue(
+            lambda channels, after, limit: self._ledger.pending(channels, after=after, limit=limit)
+        )
+        self._client = IngestClient(
+            ingest, sender="processor", budget=int(settings.processor.inflight_mb * 1e6)
+        )
+        self._sent: dict[int, list[FrameKey]] = {}
+        self._failures: Counter[FrameKey] = Counter()
+        self._context = zmq.Context()
+        self._news: zmq.Socket[bytes] = self._context.socket(zmq.SUB)
+        self._news.setsockopt(zmq.RCVHWM, 100_000)
+        self._news.setsockopt(zmq.SUBSCRIBE, b"")
+        self._news.connect(news)
+        self._publishing = PublishingThread(
+            settings.publish, on_trouble=lambda text: parent.say("warning", f"processor: {text}")
+        )
+        self._preview_at: dict[int, float] = {}
+        self._skip_at: dict[int, float] = {}
+        self._rest_until = 0.0
+        self._draining = False
+        self._denoised = 0
+        self._published = 0
+        self._denoise_ms = 0.0
+
+    def run(self) -> int:
+        """Denoise until everything is done or the parent is gone; the exit status of the process."""
+        self._parent.emit("ready", endpoint=self._publishing.endpoint)
+        self._meet_series()
+        self._meet_models()
+        status_at = 0.0
+        try:
+            while not self._parent.gone.is_set():
+                busy = self._step()
+                if time.monotonic() - status_at > _STATUS_S:
+                    self._report_status()
+                    status_at = time.monotonic()
+                if not busy and self._draining and self._is_drained():
+                    break
+        finally:
+            self._report_status()
+            self._publishing.close()
+            self._client.close()
+            self._news.close(linger=0)
+            self._context.term()
+            self._ledger.close()
+        self._parent.emit(
+            "finished", denoised=self._denoised, published=self._published, **self._parent.memory()
+        )
+        return 0
+
+    def _step(self) -> bool:
+        """One round: messages, then at most one frame. True if there was work."""
+        self._obey()
+        self._hear()
+        self._settle()
+        if self._store is None:
+            self._news.poll(50)
+            return False
+        if self._one_newest() or self._skip_untrainable() or self._backfill():
+            return True
+        self._news.poll(20)
+        return False
+
+    def _obey(self) -> None:
+        command = self._parent.command()
+        if command is None:
+            return
+        match command.get("command"):
+            case "drain":
+                self._draining = True
+                self._meet_models()
+                self._models.give_up(str(command["untrainable"]))
+            case other:
+                self._parent.say("warning", f"processor: unknown command {other!r}")
+
+    def _hear(self) -> None:
+        while self._news.poll(0):
+            topic, body = self._news.recv_multipart()
+            content = json.loads(body)
+            if topic == b"frame":
+                self._work.announce(FrameKey(*content["key"]), content["received_ns"])
+            elif topic == b"series":
+                self._meet_series()
+            elif topic == b"model":
+                self._meet_models()
+
+    def _settle(self) -> None:
+        for ack in self._client.poll():
+            for key in self._sent.pop(ack.number, []):
+                self._work.settle(key)
+            if ack.status != "stored":
+                self._parent.say("warning", f"processor: the recorder refused a result: {ack.reason}")
+
+    def _meet_series(self) -> None:
+        series = self._ledger.series()
+        if series is None:
+            return
+        self._channels = series.channels
+        if self._store is None:
+            self._store = StoreReader(self._run.root)
+        self._publishing.start_series(series)
+
+    def _meet_models(self) -> None:
+        series = self._ledger.series()
+        if series is not None:
+            self._models.refresh(self._ledger.verdicts(), (series.height, series.width), series.dtype)
+
+    def _one_newest(self) -> bool:
+        if time.monotonic() < self._rest_until:
+            return False
+        work = self._work.newest(range(len(self._channels)))
+        if work is None:
+            return False
+        channel = work.key.c
+        if self._models.is_live(channel):
+            self._denoise(work)
+            return True
+        # No model yet: the frame stays "raw" in the ledger and is shown as a plainly labelled preview.
+        self._work.settle(work.key)
+        rate = self._settings.processor.preview_hz
+        now = time.monotonic()
+        if rate > 0 and now - self._preview_at.get(channel, 0.0) >= 1 / rate:
+            self._preview_at[channel] = now
+            self._show_preview(work)
+        return True
+
+    def _show_preview(self, work: Work) -> None:
+        raw = self._read(work)
+        if raw is None:
+            return
+        self._publish_raw(work, raw)
+        self._publishing.publish(Publication("preview", work.key, preview(raw), work.received_ns))
+
+    def _backfill(self) -> bool:
+        live = self._models.live_channels
+        if self._models.is_training(len(self._channels)):
+            return False  # the trainer needs the cores; the store is filled up afterwards
+        work = self._work.oldest(live) if live else None
+        if work is None:
+            return False
+        self._denoise(work)
+        return True
+
+    def _skip_untrainable(self) -> bool:
+        for channel, reason in self._models.given_up(len(self._channels)).items():
+            pending = self._ledger.pending((channel,), limit=_SKIP_BATCH) if self._due(channel) else []
+            in_hand = {key for keys in self._sent.values() for key in keys}
+            keys = [frame.key for frame in pending if frame.key not in in_hand]
+            if keys:
+                number = self._client.send("skip", keys=[list(key) for key in keys], reason=reason)
+                self._sent[number] = keys
+                return True
+        return False
+
+    def _due(self, channel: int) -> bool:
+        now = time.monotonic()
+        if now - self._skip_at.get(channel, 0.0) < 0.1:
+            return False
+        self._skip_at[channel] = now
+        return True
+
+    def _denoise(self, work: Work) -> None:
+        raw = self._read(work)
+        if raw is None:
+            return
+        model = self._models[work.key.c]
+        started = time.perf_counter()
+        try:
+            denoised = model.denoiser.cast(model.denoiser.denoise(raw), raw.dtype)
+        except Exception as error:  # noqa: BLE001 - whatever the runtime raises, the frame must be accounted for
+            self._failed(work, f"the denoiser failed: {error!r}")
+            return
+        seconds = time.perf_counter() - started
+        self._denoise_ms = 1e3 * seconds
+        if self._models.is_training(len(self._channels)):
+            self._rest_until = time.monotonic() + _REST * seconds
+        published_ns = self._publish_pair(work, raw, denoised, model.model_id)
+        number = self._client.send_frame(
+            work.key,
+            denoised,
+            kind="denoised",
+            received_ns=work.received_ns,
+            model_id=model.model_id,
+            published_ns=published_ns,
+            live=work.newest and published_ns is not None and work.received_ns >= model.since_ns,
+        )
+        self._sent[number] = [work.key]
+        self._denoised += 1
+
+    def _publish_pair(self, work: Work, raw: Pixels, denoised: Pixels, model_id: str) -> int | None:
+        if not work.newest and not self._settings.publish.backfill:
+            return None
+        if work.newest:
+            self._publish_raw(work, raw)
+        stamp = self._publishing.publish(
+            Publication("denoised", work.key, denoised, work.received_ns, model_id)
+        )
+        self._published += stamp is not None
+        return stamp
+
+    def _publish_raw(self, work: Work, raw: Pixels) -> None:
+        if self._settings.publish.raw:
+            self._publishing.publish(Publication("raw", work.key, raw, work.received_ns))
+
+    def _read(self, work: Work) -> Pixels | None:
+        assert self._store is not None
+        try:
+            return self._store.read("raw", work.key)
+        except StoreError as error:
+            self._failed(work, f"its raw pixels could not be read: {error}")
+            return None
+
+    def _failed(self, work: Work, why: str) -> None:
+        self._failures[work.key] += 1
+        self._parent.say("error", f"frame {work.key} was not denoised, {why}")
+        if self._failures[work.key] < _ATTEMPTS:
+            self._work.settle(work.key)
+            return
+        number = self._client.send("skip", keys=[list(work.key)], reason="denoiser")
+        self._sent[number] = [work.key]
+
+    def _is_drained(self) -> bool:
+        return self._client.unacknowledged == 0 and self._ledger.pending_count() == 0
+
+    def _report_status(self) -> None:
+        try:
+            counts = self._ledger.counts()
+        except QuietscopeError as error:
+            self._parent.say("warning", f"processor: {error}")
+            return
+        self._parent.emit(
+            "status",
+            denoised=counts["denoised"],
+            pending=counts["raw"],
+            skipped=counts["skipped"],
+            published=self._published,
+            denoise_ms=self._denoise_ms,
+            **self._parent.memory(),
+        )

@@ -1,0 +1,232 @@
+"""The recorder process: receives frames, keeps them, and only then tells anybody.
+
+Kept small on purpose, without torch and onnxruntime: nothing that can crash belongs into the process that holds the
+frames of an experiment which cannot be repeated.
+"""
+
+import threading
+import time
+from dataclasses import dataclass, field
+
+from quietscope.adapters.frame import Series
+from quietscope.adapters.ome_zarr import StoreWriter
+from quietscope.adapters.protocols import Source
+from quietscope.config import QuietscopeError, Settings
+from quietscope.daemon.committer import Committer
+from quietscope.daemon.ingest_server import IngestServer
+from quietscope.daemon.intake import Intake
+from quietscope.daemon.ledger import EventRow, MetaRow
+from quietscope.daemon.parent import Parent
+from quietscope.daemon.runfolder import RunFolder
+from quietscope.daemon.source import make_source
+from quietscope.daemon.spool import Spool
+from quietscope.daemon.vault import Vault
+
+__all__ = ["Recorder"]
+
+_STATUS_S = 0.5
+_DRAIN_S = 3600.0
+
+
+@dataclass
+class _Life:
+    """What ends the recorder's phases."""
+
+    stop_source: threading.Event = field(default_factory=threading.Event)
+    source_ended: threading.Event = field(default_factory=threading.Event)
+    finish: threading.Event = field(default_factory=threading.Event)
+    fatal: str | None = None
+    source_failed: bool = False
+    reason: str = ""
+
+
+class Recorder:
+    """Runs the recorder process of one run.
+
+    Parameters
+    ----------
+    run
+        The run folder.
+    settings
+        Effective settings.
+    parent
+        The process that started this one.
+    """
+
+    def __init__(self, run: RunFolder, settings: Settings, parent: Parent) -> None:
+        self._run = run
+        self._settings = settings
+        self._parent = parent
+        self._life = _Life()
+        limits = settings.recorder
+        self._committer = Committer(run.ledger, wait_s=limits.commit_ms / 1e3, on_fatal=self._fatal)
+        self._vault = Vault(
+            limits,
+            Spool(run.spool, int(limits.spool_mb * 1e6)),
+            self._committer,
+            on_fatal=self._fatal,
+            on_trouble=lambda text: parent.say("warning", text),
+        )
+        self._intake = Intake(
+            self._vault,
+            self._committer,
+            lambda series: StoreWriter(run.root, series, settings.store),
+            announce=lambda frame: self._server.announce_frame(frame),
+            announce_series=self._series_is_known,
+            stop=settings.stop,
+            block=settings.source.when_full == "block",
+            on_fatal=self._fatal,
+            on_reject=lambda name, reason, detail: parent.emit(
+                "rejected", name=name, reason=reason, detail=detail
+            ),
+        )
+        try:
+            self._server = IngestServer(
+                limits.endpoint,
+                self._intake,
+                self._vault,
+                self._committer,
+                on_trouble=lambda text: parent.say("warning", text),
+            )
+        except QuietscopeError:
+            self._committer.close()
+            raise
+
+    def run(self) -> int:
+        """Record until told to finish; the exit status of the process."""
+        self._server.start()
+        self._parent.emit("ready", endpoint=self._server.endpoint, news=self._server.news_endpoint)
+        source = make_source(self._settings.source)
+        thread = None
+        if source is not None:
+            thread = threading.Thread(target=self._run_source, args=(source,), name="source")
+            thread.start()
+        announced = False
+        status_at = 0.0
+        while not self._life.finish.is_set() and self._life.fatal is None:
+            self._obey()
+            self._check_end(has_source=source is not None)
+            if self._life.source_ended.is_set() and self._intake.ended.is_set() and not announced:
+                announced = self._report_end_of_intake()
+            if time.monotonic() - status_at > _STATUS_S:
+                self._report_status()
+                status_at = time.monotonic()
+        return self._shut_down(thread)
+
+    def _run_source(self, source: Source) -> None:
+        try:
+            source.run(self._intake, self._life.stop_source)
+            self._life.reason = self._life.reason or "source ended"
+        except QuietscopeError as error:
+            self._parent.say("error", f"the source ended with an error: {error}")
+            self._source_failed(f"source failed: {error}")
+        except Exception as error:  # noqa: BLE001 - whatever a source does, what was received must be finished
+            self._parent.say("error", f"the source failed unexpectedly: {error!r}")
+            self._source_failed(f"source failed: {error!r}")
+        finally:
+            self._intake.end()
+            self._life.source_ended.set()
+
+    def _source_failed(self, reason: str) -> None:
+        self._life.source_failed = True
+        self._life.reason = reason
+
+    def _obey(self) -> None:
+        command = self._parent.command(timeout_s=0.05)
+        if self._parent.gone.is_set():
+            self._life.reason = self._life.reason or "the process that started the recorder is gone"
+            self._life.stop_source.set()
+            self._life.finish.set()
+        if command is None:
+            return
+        match command.get("command"):
+            case "stop":
+                self._life.reason = self._life.reason or str(command.get("reason", "stopped"))
+                self._life.stop_source.set()
+            case "finish":
+                self._life.finish.set()
+            case other:
+                self._parent.say("warning", f"recorder: unknown command {other!r}")
+
+    def _check_end(self, *, has_source: bool) -> None:
+        life, intake = self._life, self._intake
+        idle_s = self._settings.stop.idle_s
+        if (
+            idle_s is not None
+            and intake.last_arrival is not None
+            and time.monotonic() - intake.last_arrival > idle_s
+            and not life.stop_source.is_set()
+        ):
+            life.reason = life.reason or f"no new frame for {idle_s:g} s"
+            life.stop_source.set()
+        if intake.ended.is_set() and not life.stop_source.is_set():
+            life.reason = life.reason or (
+                f"{intake.received} frames received"
+                if self._settings.stop.frames
+                else "the sender ended the series"
+            )
+            life.stop_source.set()
+        if life.stop_source.is_set() and not has_source:
+            intake.end()
+            life.source_ended.set()
+
+    def _report_end_of_intake(self) -> bool:
+        """Tell the parent once everything that was received is committed."""
+        if not self._vault.drain(0.2):
+            return False
+        self._parent.emit(
+            "intake_ended",
+            reason=self._life.reason,
+            source_failed=self._life.source_failed,
+            received=self._intake.received,
+            peak_ring_mb=self._vault.ring.peak_nbytes / 1e6,
+            spooled=self._vault.spooled,
+        )
+        return True
+
+    def _report_status(self) -> None:
+        ring = self._vault.ring
+        self._parent.emit(
+            "status",
+            received=self._intake.received,
+            rejected=dict(self._intake.rejected),
+            ring_mb=ring.nbytes / 1e6,
+            ring_share=ring.nbytes / ring.capacity,
+            spooled=self._vault.spooled,
+            **self._parent.memory(),
+        )
+
+    def _series_is_known(self, series: Series) -> None:
+        self._server.announce_series(series)
+        self._parent.emit(
+            "series", channels=list(series.channels), shape=[series.height, series.width], dtype=series.dtype
+        )
+
+    def _fatal(self, text: str) -> None:
+        if self._life.fatal is None:
+            self._life.fatal = text
+        self._parent.emit("fatal", text=text)
+
+    def _shut_down(self, source_thread: threading.Thread | None) -> int:
+        life = self._life
+        life.stop_source.set()
+        self._intake.end()
+        if life.fatal is None:
+            self._vault.drain(_DRAIN_S)
+        self._vault.close()
+        if source_thread is not None:
+            source_thread.join(timeout=10)
+        self._committer.put(MetaRow("received", self._intake.received))
+        self._committer.put(MetaRow("exit_reason", life.reason))
+        if life.fatal is not None:
+            self._committer.put(EventRow("fatal", life.fatal))
+        self._server.close()
+        self._committer.close()
+        if self._intake.store is not None:
+            try:
+                self._intake.store.finish(self._intake.extent)
+            except QuietscopeError as error:
+                self._parent.emit("fatal", text=f"the store could not be completed: {error}")
+                life.fatal = str(error)
+        self._parent.emit("finished", received=self._intake.received, **self._parent.memory())
+        return 0 if life.fatal is None else 3

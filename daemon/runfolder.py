@@ -1,0 +1,90 @@
+"""Names of everything inside a run folder, and the rule that an existing run is never overwritten."""
+
+import datetime as dt
+from dataclasses import dataclass
+from pathlib import Path
+
+from quietscope.config import RunError
+
+__all__ = ["RunFolder"]
+
+
+@dataclass(frozen=True)
+class RunFolder:
+    """Paths of one run.
+
+    Parameters
+    ----------
+    root
+        The run folder itself.
+    """
+
+    root: Path
+
+    @classmethod
+    def create(cls, out: Path, name: str | None) -> "RunFolder":
+        """Make a new run folder below `out`.
+
+        Raises
+        ------
+        quietscope.config.RunError
+            If the run exists already or the folder cannot be made.
+        """
+        if name is None:
+            name = dt.datetime.now().astimezone().strftime("%Y-%m-%d_%H-%M-%S")
+        root = (out / name).resolve()
+        try:
+            root.mkdir(parents=True)
+            (root / "models").mkdir()
+            (root / "logs").mkdir()
+        except FileExistsError as error:
+            msg = f"the run folder {root} exists already and is never overwritten; choose another --name or --out"
+            raise RunError(msg) from error
+        except OSError as error:
+            msg = f"cannot make the run folder {root}: {error.strerror}; choose a folder you may write with --out"
+            raise RunError(msg) from error
+        return cls(root)
+
+    @property
+    def ledger(self) -> Path:
+        """The ledger database."""
+        return self.root / "ledger.db"
+
+    @property
+    def settings(self) -> Path:
+        """The effective settings."""
+        return self.root / "settings.toml"
+
+    @property
+    def models(self) -> Path:
+        """Folder of the exported models."""
+        return self.root / "models"
+
+    @property
+    def log(self) -> Path:
+        """The run's log, one JSON object per line."""
+        return self.root / "log.jsonl"
+
+    @property
+    def store(self) -> Path:
+        """The image store of the first position."""
+        return self.root / "image.ome.zarr"
+
+    @property
+    def spool(self) -> Path:
+        """Frames that the memory could not hold."""
+        return self.root / "spool.bin"
+
+    @property
+    def summary(self) -> Path:
+        """The end-of-run summary."""
+        return self.root / "summary.json"
+
+    @property
+    def endpoints(self) -> Path:
+        """Addresses of the running daemon."""
+        return self.root / "endpoints.json"
+
+    def child_errors(self, name: str) -> Path:
+        """What child process `name` wrote to its standard error."""
+        return self.root / "logs" / f"{name}.txt"

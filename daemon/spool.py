@@ -1,0 +1,127 @@
+"""Where frames wait on disk when the memory is full: appended to one file, taken out oldest first.
+
+A record is ``b"QSPL" + uint32 header length + JSON header + pixels``, so that a file left by a crash can be read
+again. Space is given back when the spool has been emptied.
+"""
+
+import json
+import os
+import struct
+import threading
+from collections import deque
+from pathlib import Path
+
+import numpy as np
+
+from quietscope.adapters.frame import Frame, FrameKey
+from quietscope.config import StoreError
+
+__all__ = ["Spool"]
+
+_HEAD = struct.Struct("<4sI")
+_MAGIC = b"QSPL"
+
+
+class Spool:
+    """First-in-first-out queue of frames on disk, bounded in bytes.
+
+    Parameters
+    ----------
+    path
+        File to spool into; made with the first frame, removed when the spool is closed empty.
+    capacity
+        Bound in bytes.
+    """
+
+    def __init__(self, path: Path, capacity: int) -> None:
+        self._path = path
+        self._capacity = capacity
+        self._lock = threading.Lock()
+        self._index: deque[tuple[int, int]] = deque()
+        self._end = 0
+        self._total = 0
+        self._fd: int | None = None
+
+    def __len__(self) -> int:
+        return len(self._index)
+
+    @property
+    def total(self) -> int:
+        """Number of frames that ever went through the spool."""
+        return self._total
+
+    def append(self, frame: Frame) -> None:
+        """Write a frame to the end.
+
+        Raises
+        ------
+        quietscope.config.StoreError
+            If the bound is reached or the disk refuses.
+        """
+        header = json.dumps(
+            {
+                "key": list(frame.key),
+                "shape": list(frame.pixels.shape),
+                "dtype": frame.pixels.dtype.str,
+                "received_ns": frame.received_ns,
+                "exposure_ms": frame.exposure_ms,
+                "metadata": dict(frame.metadata),
+            }
+        ).encode()
+        record = _HEAD.pack(_MAGIC, len(header)) + header + np.ascontiguousarray(frame.pixels).tobytes()
+        with self._lock:
+            if self._end + len(record) > self._capacity:
+                msg = (
+                    f"the spool {self._path} holds {self._end / 1e6:.0f} MB and its bound is {self._capacity / 1e6:.0f} MB;"
+                    " raise recorder.spool_mb, or use a faster disk or a slower camera"
+                )
+                raise StoreError(msg)
+            try:
+                if self._fd is None:
+                    flags = os.O_RDWR | os.O_CREAT | os.O_APPEND | getattr(os, "O_BINARY", 0)
+                    self._fd = os.open(self._path, flags, 0o644)
+                view = memoryview(record)
+                while view:
+                    view = view[os.write(self._fd, view) :]
+            except OSError as error:
+                if self._fd is not None:
+                    os.ftruncate(self._fd, self._end)
+                msg = f"cannot spool to {self._path}: {error.strerror}; free some disk space"
+                raise StoreError(msg) from error
+            self._index.append((self._end, len(record)))
+            self._end += len(record)
+            self._total += 1
+
+    def pop(self) -> Frame | None:
+        """Oldest frame, or None if the spool is empty."""
+        with self._lock:
+            if not self._index or self._fd is None:
+                return None
+            start, length = self._index.popleft()
+            os.lseek(self._fd, start, os.SEEK_SET)
+            record = bytearray()
+            while len(record) < length:
+                piece = os.read(self._fd, length - len(record))
+                if not piece:
+                    msg = f"the spool {self._path} ends in the middle of a frame at byte {start}; was it changed by hand?"
+                    raise StoreError(msg)
+                record += piece
+            if not self._index:
+                os.ftruncate(self._fd, 0)
+                self._end = 0
+        _, header_length = _HEAD.unpack_from(record)
+        body = _HEAD.size + header_length
+        header = json.loads(record[_HEAD.size : body])
+        pixels = np.frombuffer(record, dtype=header["dtype"], offset=body).reshape(header["shape"])
+        return Frame(
+            pixels, FrameKey(*header["key"]), header["received_ns"], header["exposure_ms"], header["metadata"]
+        )
+
+    def close(self) -> None:
+        """Close the file; an empty one is removed."""
+        with self._lock:
+            if self._fd is not None:
+                os.close(self._fd)
+                self._fd = None
+                if not self._index:
+                    self._path.unlink(missing_ok=True)

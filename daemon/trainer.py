@@ -1,0 +1,196 @@
+"""The trainer process: collects the first usable frames of each channel, trains, exports, judges, reports.
+
+Channels take turns in the order in which they have enough frames. A restart begins with the channels that have no
+verdict yet, since verdicts are in the ledger.
+"""
+
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from quietscope.adapters.frame import FrameKey
+from quietscope.adapters.ingest import IngestClient
+from quietscope.adapters.ome_zarr import StoreReader
+from quietscope.config import QuietscopeError, RunError, Settings
+from quietscope.daemon.ledger_reader import LedgerReader, PendingFrame
+from quietscope.daemon.parent import Parent
+from quietscope.daemon.runfolder import RunFolder
+from quietscope.daemon.training_job import Judgement, TrainingJob
+from quietscope.models.noise import unusable_reason
+
+__all__ = ["Trainer"]
+
+_POLL_S = 0.2
+_HELD_OUT = 6
+_LOOK_AT = 400
+
+
+@dataclass
+class _Collection:
+    """The usable frames of one channel."""
+
+    frames: list[NDArray[Any]]
+    keys: list[FrameKey]
+    last_id: int = 0
+    refused: int = 0
+
+
+class Trainer:
+    """Runs the trainer process of one run.
+
+    Parameters
+    ----------
+    run
+        The run folder.
+    settings
+        Effective settings.
+    parent
+        The process that started this one.
+    ingest
+        Address of the recorder.
+    """
+
+    def __init__(self, run: RunFolder, settings: Settings, parent: Parent, *, ingest: str) -> None:
+        self._run = run
+        self._settings = settings
+        self._parent = parent
+        self._ledger = LedgerReader(run.ledger)
+        self._client = IngestClient(ingest, sender="trainer")
+        self._store: StoreReader | None = None
+        self._collected: dict[int, _Collection] = {}
+        self._done: set[int] = set(self._ledger.verdicts())
+        self._finishing = False
+
+    def run(self) -> int:
+        """Train every channel once; the exit status of the process."""
+        self._parent.emit("ready")
+        try:
+            while not self._parent.gone.is_set():
+                self._obey()
+                channel = self._next_channel()
+                if channel is not None:
+                    self._train(channel)
+                elif self._finishing:
+                    break
+            flushed = self._client.flush(30.0)
+        finally:
+            self._client.close()
+            self._ledger.close()
+        self._parent.emit("finished", **self._parent.memory())
+        return 0 if flushed else 4
+
+    def _obey(self) -> None:
+        command = self._parent.command(timeout_s=_POLL_S)
+        if command is not None and command.get("command") == "finish":
+            self._finishing = True
+
+    def _next_channel(self) -> int | None:
+        """Collect frames; the first channel that has enough, or has all it will ever get."""
+        ready: int | None = None
+        for channel in self._ledger.channels():
+            if channel in self._done:
+                continue
+            held = self._collect(channel)
+            if ready is None and (len(held.frames) >= self._settings.training.frames or self._finishing):
+                ready = channel
+        return ready
+
+    def _collect(self, channel: int) -> _Collection:
+        held = self._collected.setdefault(channel, _Collection([], []))
+        while len(held.frames) < self._settings.training.frames:
+            found = self._ledger.frames(channel, after=held.last_id)
+            for frame in found:
+                if len(held.frames) < self._settings.training.frames:
+                    self._look_at(held, frame)
+            if not found or held.refused >= _LOOK_AT:
+                break
+        return held
+
+    def _look_at(self, held: _Collection, frame: PendingFrame) -> None:
+        held.last_id = frame.id
+        pixels = self._read(frame.key)
+        fault = unusable_reason(pixels)
+        if fault is None:
+            held.frames.append(pixels)
+            held.keys.append(frame.key)
+            return
+        held.refused += 1
+        self._parent.say("info", f"frame {frame.key} is not used for training: {fault}")
+
+    def _read(self, key: FrameKey) -> NDArray[Any]:
+        if self._store is None:
+            self._store = StoreReader(self._run.root)
+        return self._store.read("raw", key)
+
+    def _train(self, channel: int) -> None:
+        self._done.add(channel)
+        held = self._collected.pop(channel)
+        name = self._channel_name(channel)
+        started = time.monotonic()
+        try:
+            if not held.frames:
+                msg = f"channel {name}: none of its {held.refused} frames is usable for training (empty, saturated or NaN)"
+                raise RunError(msg)
+            job = TrainingJob(self._run, self._settings, self._parent, channel, name)
+            path, trained = job.train(held.frames, held.keys)
+            held_out, known = self._held_out(channel, held)
+            judgement = job.judge(path, trained, held_out, held_out_is_new=known)
+        except QuietscopeError as error:
+            self._parent.say("error", f"channel {name}: no model, {error}")
+            judgement = Judgement("", None, accepted=False, reason=str(error), figures={})
+        figures = judgement.figures | {
+            "training_s": time.monotonic() - started,
+            "channel_name": name,
+            "trained_on": [list(key) for key in held.keys],
+            **self._parent.memory(),
+        }
+        self._client.send(
+            "model",
+            model_id=judgement.model_id,
+            channel=channel,
+            accepted=judgement.accepted,
+            path=None if judgement.path is None else _relative(judgement.path, self._run.root),
+            reason=judgement.reason,
+            figures=_plain(figures),
+        )
+        self._client.flush(30.0)
+        self._parent.emit(
+            "verdict",
+            channel=channel,
+            name=name,
+            accepted=judgement.accepted,
+            reason=judgement.reason,
+            figures=_plain(figures),
+        )
+
+    def _held_out(self, channel: int, held: _Collection) -> tuple[list[NDArray[Any]], bool]:
+        """Consecutive frames that the model has not seen; the training frames where there are no others."""
+        later = self._ledger.frames(channel, after=held.last_id, limit=_LOOK_AT)
+        frames = [
+            pixels for frame in later[:_HELD_OUT] if unusable_reason(pixels := self._read(frame.key)) is None
+        ]
+        return (frames, True) if len(frames) >= 2 else (held.frames[-_HELD_OUT:], False)
+
+    def _channel_name(self, channel: int) -> str:
+        series = self._ledger.series()
+        names = () if series is None else series.channels
+        return names[channel] if channel < len(names) else f"channel {channel}"
+
+
+def _relative(path: Path, root: Path) -> str:
+    return path.relative_to(root).as_posix()
+
+
+def _plain(value: Any) -> Any:  # noqa: ANN401 - JSON
+    """The same with numpy's numbers turned into Python's."""
+    if isinstance(value, dict):
+        return {str(k): _plain(v) for k, v in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(v) for v in value]
+    if isinstance(value, np.generic):
+        return value.item()
+    return value

@@ -1,0 +1,156 @@
+"""One channel's way from frames to a judged ONNX file; the only place of the daemon that imports torch."""
+
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from numpy.typing import NDArray
+
+from quietscope.adapters.frame import FrameKey
+from quietscope.config import Settings
+from quietscope.daemon.parent import Parent
+from quietscope.daemon.runfolder import RunFolder
+from quietscope.models.denoiser import Denoiser
+from quietscope.models.export import export_onnx, parity_error
+from quietscope.models.gate import judge
+from quietscope.models.protocols import Progress, TrainingSet
+from quietscope.models.training import TrainedModel, train
+
+__all__ = ["Judgement", "TimeBudget", "TrainingJob"]
+
+
+class TimeBudget:
+    """A training budget by the clock, optionally bounded in steps as well.
+
+    Parameters
+    ----------
+    seconds
+        Longest time.
+    max_steps
+        Largest number of steps, or None.
+    """
+
+    def __init__(self, seconds: float, max_steps: int | None) -> None:
+        self._seconds = seconds
+        self._max_steps = max_steps
+        self._started: float | None = None
+
+    def used(self, step: int) -> float:
+        """Share of the budget used; the clock starts with the first call."""
+        now = time.monotonic()
+        if self._started is None:
+            self._started = now
+        share = (now - self._started) / self._seconds
+        return share if self._max_steps is None else max(share, step / self._max_steps)
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """What became of a training.
+
+    Parameters
+    ----------
+    model_id
+        Identity of the model, empty without one.
+    path
+        The ONNX file, or None without one.
+    accepted
+        Whether the gate lets it go live.
+    reason
+        In words.
+    figures
+        What was measured; JSON-able.
+    """
+
+    model_id: str
+    path: Path | None
+    accepted: bool
+    reason: str
+    figures: Mapping[str, Any]
+
+
+class TrainingJob:
+    """Trains and judges a model for one channel.
+
+    Parameters
+    ----------
+    run
+        The run folder.
+    settings
+        Effective settings.
+    parent
+        Told about progress.
+    channel, name
+        The channel's index and name.
+    """
+
+    def __init__(self, run: RunFolder, settings: Settings, parent: Parent, channel: int, name: str) -> None:
+        self._run = run
+        self._settings = settings
+        self._parent = parent
+        self._channel = channel
+        self._name = name
+        self._reported_at = 0.0
+
+    def train(self, frames: Sequence[NDArray[Any]], keys: Sequence[FrameKey]) -> tuple[Path, TrainedModel]:
+        """Train on `frames` and export.
+
+        Returns
+        -------
+        tuple
+            The ONNX file and the model in memory.
+
+        Raises
+        ------
+        quietscope.config.ModelError
+            If training diverges or the export fails.
+        """
+        self._parent.emit("training", channel=self._channel, name=self._name, used=0.0, frames=len(frames))
+        training = self._settings.training
+        trained = train(
+            TrainingSet(frames, [key.t for key in keys], {"channel": self._name}),
+            self._settings,
+            TimeBudget(training.budget_s, training.max_steps),
+            self._progress,
+        )
+        path = self._run.models / f"c{self._channel}.onnx"
+        export_onnx(trained, path)
+        return path, trained
+
+    def judge(
+        self, path: Path, trained: TrainedModel, held_out: Sequence[NDArray[Any]], *, held_out_is_new: bool
+    ) -> Judgement:
+        """Ask the gate about an exported model."""
+        denoiser = Denoiser(path, self._settings.tiling, self._settings.runtime)
+        verdict = judge(
+            denoiser.denoise,
+            held_out,
+            settings=self._settings.gate,
+            parity_error=parity_error(trained, path),
+        )
+        figures = {
+            "method": self._settings.method,
+            "held_out_is_new": held_out_is_new,
+            "provider": denoiser.provider,
+            **trained.figures,
+            **verdict.figures,
+        }
+        return Judgement(denoiser.model_id, path, verdict.accepted, "; ".join(verdict.reasons), figures)
+
+    def _progress(self, progress: Progress) -> None:
+        now = time.monotonic()
+        if now - self._reported_at < 0.5 and progress.used < 1:
+            return
+        self._reported_at = now
+        self._parent.emit(
+            "training",
+            channel=self._channel,
+            name=self._name,
+            step=progress.step,
+            used=min(progress.used, 1.0),
+            loss=progress.loss,
+            validation=progress.validation,
+            **self._parent.memory(),
+        )
