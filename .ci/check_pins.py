@@ -8,7 +8,7 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 CONSTRAINTS = Path(__file__).parents[1] / "constraints.txt"
-NOT_OURS = {"pip", "setuptools", "wheel", "quietscope"}
+NOT_OURS = {"pip", "quietscope"}
 
 
 def main() -> int:
