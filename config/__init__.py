@@ -10,6 +10,7 @@ from quietscope.config.errors import (
     SourceError,
     StoreError,
     WireError,
+    WireTimeoutError,
 )
 from quietscope.config.settings import Settings
 
@@ -24,4 +25,5 @@ __all__ = [
     "SourceError",
     "StoreError",
     "WireError",
+    "WireTimeoutError",
 ]

@@ -14,6 +14,7 @@ __all__ = [
     "SourceError",
     "StoreError",
     "WireError",
+    "WireTimeoutError",
 ]
 
 
@@ -56,6 +57,10 @@ class LedgerError(QuietscopeError, OSError):
 
 class WireError(QuietscopeError, ValueError):
     """A message on the wire is not what the protocol says, or the wire cannot be opened."""
+
+
+class WireTimeoutError(WireError, TimeoutError):
+    """Nothing was heard on the wire for longer than the caller would wait."""
 
 
 class ModelError(QuietscopeError, RuntimeError):

@@ -1,26 +1,39 @@
 """One image of a store: both arrays with their pyramids, their growth and their metadata."""
 
+import json
 import threading
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import tensorstore as ts
 
 from quietscope.adapters.frame import FrameKey, Pixels, Series
 from quietscope.adapters.ome_zarr.arrays import create_array, open_array, store_errors
+from quietscope.adapters.ome_zarr.durability import sync_folders, write_json
 from quietscope.adapters.ome_zarr.layout import KINDS, Kind, level_sizes
-from quietscope.adapters.ome_zarr.metadata import fill_names, group_document, root_document, write_json
+from quietscope.adapters.ome_zarr.metadata import fill_names, image_documents
 from quietscope.adapters.ome_zarr.pyramid import pyramid
 from quietscope.config.system import StoreSettings
 
 __all__ = ["Image"]
 
 _BLOCK = 64
-"""T grows by so many time points at once, so that growing costs nothing per frame."""
+"""T grows by so many time points at once, so that growing costs next to nothing per frame."""
+
+
+class _Lengths(NamedTuple):
+    """Lengths of the axes that grow."""
+
+    t: int
+    c: int
+    z: int
 
 
 class Image:
     """The image of one stage position, open for writing.
+
+    Raw and denoised always have the same lengths.
 
     Parameters
     ----------
@@ -38,6 +51,11 @@ class Image:
         From `store_context`.
     resume
         Open what is there instead of creating it.
+
+    Raises
+    ------
+    quietscope.config.StoreError
+        If the disk fails.
     """
 
     def __init__(
@@ -57,34 +75,14 @@ class Image:
         self._position = position
         self._sizes = level_sizes(series.height, series.width)
         self._lock = threading.Lock()
+        self._names = names
         self._windows: dict[int, tuple[float, float]] = {}
         self._interval_s: float | None = None
         self._arrays: dict[Kind, list[ts.TensorStore]] = {}
         with store_errors("open the image" if resume else "create the image", path):
-            if resume:
-                for kind in KINDS:
-                    self._arrays[kind] = [
-                        open_array(path / kind / str(level), context) for level in range(len(self._sizes))
-                    ]
-                channels = max(int(arrays[0].shape[1]) for arrays in self._arrays.values())
-            else:
-                channels = max(len(names), series.planned.get("c", 0), 1)
-                self._create(settings, channels, context)
-            self._names = fill_names(names, channels)
-            self._write_root(complete=False)
-
-    def _create(self, settings: StoreSettings, channels: int, context: ts.Context) -> None:
-        self.path.mkdir(parents=True)
-        first = (self._blocks(0), channels, max(self._series.planned.get("z", 1), 1))
-        for kind in KINDS:
-            (self.path / kind).mkdir()
-            write_json(self.path / kind / "zarr.json", group_document(), sync=self._sync)
-            self._arrays[kind] = [
-                create_array(
-                    self.path / kind / str(level), (*first, *size), self._series.dtype, settings, context
-                )
-                for level, size in enumerate(self._sizes)
-            ]
+            self._lengths = self._open(context) if resume else self._create(settings, context)
+            self._names = fill_names(self._names, self._lengths.c)
+            self._write_metadata(complete=False)
 
     def write(self, kind: Kind, key: FrameKey, pixels: Pixels) -> None:
         """Store a plane; returns when it is durable. Threads may call at the same time.
@@ -104,11 +102,11 @@ class Image:
             If the disk fails.
         """
         with store_errors(f"write {kind} {key}", self.path):
-            arrays = self._grown(kind, key)
-            if kind == "raw" and key.c not in self._windows:
-                self._set_window(key.c, pixels)
+            arrays = self._prepared(kind, key, pixels)
             planes = pyramid(pixels, len(arrays))
-            # Coarse levels first: a viewer that finds level 0 finds the others as well.
+            # Coarse levels first: a viewer that finds level 0 finds the others as well. tensorstore syncs the file
+            # and its folder; journalling file systems then have the folders above, too. Syncing those by hand costs
+            # a disk flush each (measured: 20 ms a plane instead of 5).
             pending = [
                 array[key.t, key.c, key.z].write(plane)
                 for array, plane in zip(arrays[1:], planes[1:], strict=True)
@@ -120,68 +118,91 @@ class Image:
     def set_channels(self, names: tuple[str, ...]) -> None:
         """Write channel names into the metadata; missing ones become ``Channel N``."""
         with self._lock, store_errors("write the channel names", self.path):
-            self._names = fill_names(names, self._channels())
-            self._write_root(complete=False)
+            self._resize(self._lengths._replace(c=max(self._lengths.c, len(names))))
+            self._names = fill_names(names, self._lengths.c)
+            self._write_metadata(complete=False)
 
-    def finish(self, committed_t: int, interval_s: float | None) -> None:
-        """Give both images the length `committed_t` + 1 and write the final metadata.
+    def finish(self, length: int, interval_s: float | None) -> None:
+        """Give both images `length` time points and write the final metadata.
 
         Only metadata changes: a plane beyond the end stays on disk.
         """
         with self._lock, store_errors("finish the image", self.path):
             self._interval_s = interval_s
-            channels = self._channels()
-            planes = max(int(arrays[0].shape[2]) for arrays in self._arrays.values())
-            for kind in KINDS:
-                self._resize(kind, (committed_t + 1, channels, planes))
-            self._write_root(complete=True)
+            self._resize(self._lengths._replace(t=length))
+            self._write_metadata(complete=True)
 
-    def _grown(self, kind: Kind, key: FrameKey) -> list[ts.TensorStore]:
-        """Arrays of `kind`, large enough for `key`."""
-        with self._lock:
-            length, channels, planes = (int(n) for n in self._arrays[kind][0].shape[:3])
-            if key.t >= length or key.c >= channels or key.z >= planes:
-                wanted = (
-                    max(length, self._blocks(key.t)) if key.t >= length else length,
-                    max(channels, key.c + 1),
-                    max(planes, key.z + 1),
+    def _create(self, settings: StoreSettings, context: ts.Context) -> _Lengths:
+        planned = self._series.planned
+        lengths = _Lengths(
+            self._block_end(0), max(len(self._names), planned.get("c", 1), 1), max(planned.get("z", 1), 1)
+        )
+        self.path.mkdir(parents=True)
+        for kind in KINDS:
+            (self.path / kind).mkdir()
+            self._arrays[kind] = [
+                create_array(
+                    self.path / kind / str(level), (*lengths, *size), self._series.dtype, settings, context
                 )
-                self._resize(kind, wanted)
-                if len(self._names) < wanted[1]:
-                    self._names = fill_names(self._names, wanted[1])
-                    self._write_root(complete=False)
+                for level, size in enumerate(self._sizes)
+            ]
+        if self._sync:
+            sync_folders([self.path, self.path.parent])
+        return lengths
+
+    def _open(self, context: ts.Context) -> _Lengths:
+        ome = json.loads((self.path / "zarr.json").read_text(encoding="utf-8"))["attributes"]["ome"]
+        channels = ome["omero"]["channels"]
+        self._names += tuple(channel["label"] for channel in channels[len(self._names) :])
+        self._windows = {i: (c["window"]["start"], c["window"]["end"]) for i, c in enumerate(channels)}
+        for kind in KINDS:
+            self._arrays[kind] = [
+                open_array(self.path / kind / str(level), context) for level in range(len(self._sizes))
+            ]
+        # A crash may have come between the growth of two arrays.
+        first = [arrays[0].shape[:3] for arrays in self._arrays.values()]
+        self._lengths = _Lengths(*(int(max(lengths)) for lengths in zip(*first, strict=True)))
+        self._resize(self._lengths)
+        return self._lengths
+
+    def _prepared(self, kind: Kind, key: FrameKey, pixels: Pixels) -> list[ts.TensorStore]:
+        """Arrays of `kind`, large enough for `key`, with metadata that fits."""
+        with self._lock:
+            has = self._lengths
+            wanted = _Lengths(
+                has.t if key.t < has.t else self._block_end(key.t),
+                max(has.c, key.c + 1),
+                max(has.z, key.z + 1),
+            )
+            news = wanted.c != has.c
+            if wanted != has:
+                self._resize(wanted)
+                self._names = fill_names(self._names, wanted.c)
+            if kind == "raw" and key.c not in self._windows:
+                self._windows[key.c] = _display_range(pixels)
+                news = True
+            if news:
+                self._write_metadata(complete=False)
             return self._arrays[kind]
 
-    def _resize(self, kind: Kind, shape: tuple[int, int, int]) -> None:
-        arrays = list(self._arrays[kind])
-        for level in reversed(range(len(arrays))):
-            arrays[level] = (
-                arrays[level]
-                .resize(exclusive_max=[*shape, *self._sizes[level]], resize_metadata_only=True)
-                .result()
-            )
-        # A new list: other threads still write through the one they took.
-        self._arrays[kind] = arrays
+    def _resize(self, lengths: _Lengths) -> None:
+        for kind in KINDS:
+            arrays = list(self._arrays[kind])
+            for level in reversed(range(len(arrays))):
+                shape = [*lengths, *self._sizes[level]]
+                arrays[level] = arrays[level].resize(exclusive_max=shape, resize_metadata_only=True).result()
+            # A new list: other threads still write through the one they took.
+            self._arrays[kind] = arrays
+        self._lengths = lengths
 
-    def _blocks(self, t: int) -> int:
+    def _block_end(self, t: int) -> int:
+        """Length of a T that holds time point `t`: whole blocks, but not more than planned."""
         length = (t // _BLOCK + 1) * _BLOCK
         planned = self._series.planned.get("t", 0)
         return min(length, planned) if t < planned else length
 
-    def _channels(self) -> int:
-        return max(int(arrays[0].shape[1]) for arrays in self._arrays.values())
-
-    def _set_window(self, channel: int, pixels: Pixels) -> None:
-        """Display range from the first frame of a channel: 0.1 % to 99.9 % of its finite pixels."""
-        sample = pixels[::2, ::2]
-        finite = sample[np.isfinite(sample)]
-        low, high = (float(v) for v in np.percentile(finite, (0.1, 99.9))) if finite.size else (0.0, 1.0)
-        with self._lock:
-            self._windows[channel] = (low, high if high > low else low + 1.0)
-            self._write_root(complete=False)
-
-    def _write_root(self, *, complete: bool) -> None:
-        document = root_document(
+    def _write_metadata(self, *, complete: bool) -> None:
+        documents = image_documents(
             self._series,
             self._names,
             windows=self._windows,
@@ -189,4 +210,13 @@ class Image:
             position=self._position,
             complete=complete,
         )
-        write_json(self.path / "zarr.json", document, sync=self._sync)
+        for folder, document in documents.items():
+            write_json(self.path / folder / "zarr.json", document, sync=self._sync)
+
+
+def _display_range(pixels: Pixels) -> tuple[float, float]:
+    """Grey levels to show a channel with: 0.1 % to 99.9 % of the finite pixels of its first frame."""
+    sample = pixels[::2, ::2]
+    finite = sample[np.isfinite(sample)]
+    low, high = (float(v) for v in np.percentile(finite, (0.1, 99.9))) if finite.size else (0.0, 1.0)
+    return low, high if high > low else low + 1.0

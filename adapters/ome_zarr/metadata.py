@@ -1,10 +1,6 @@
-"""OME-Zarr 0.5 metadata of an image, and writing it so that a reader never sees half of it."""
+"""OME-Zarr 0.5 metadata of an image."""
 
-import json
-import os
-import time
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,12 +8,9 @@ import numpy as np
 from quietscope.adapters.frame import Series
 from quietscope.adapters.ome_zarr.layout import AXES, KINDS, level_sizes
 
-__all__ = ["fill_names", "group_document", "root_document", "write_json"]
+__all__ = ["fill_names", "image_documents"]
 
 _COLOURS = ("00FF00", "FF00FF", "00FFFF", "FFFF00", "FF8000", "8080FF", "FF0000", "FFFFFF")
-
-_REPLACE_ATTEMPTS = 50
-_REPLACE_PAUSE_S = 0.02
 
 
 def fill_names(names: Sequence[str], channels: int) -> tuple[str, ...]:
@@ -25,12 +18,7 @@ def fill_names(names: Sequence[str], channels: int) -> tuple[str, ...]:
     return (*names, *(f"Channel {i}" for i in range(len(names), channels)))
 
 
-def group_document() -> dict[str, Any]:
-    """Content of the ``zarr.json`` of a plain group."""
-    return {"zarr_format": 3, "node_type": "group", "attributes": {}}
-
-
-def root_document(
+def image_documents(
     series: Series,
     names: Sequence[str],
     *,
@@ -38,11 +26,13 @@ def root_document(
     interval_s: float | None,
     position: int,
     complete: bool,
-) -> dict[str, Any]:
-    """Content of the root ``zarr.json``: one ``multiscales`` list with both images, and ``omero``.
+) -> dict[str, dict[str, Any]]:
+    """Contents of the groups' ``zarr.json`` by folder relative to the image, the root (``""``) last.
 
-    Both images stand in one list at the root because that both validates and opens in napari-ome-zarr; a
-    bioformats2raw root, or none, fails one of the two.
+    Both images stand in one ``multiscales`` list at the root because that both validates and opens in
+    napari-ome-zarr; a bioformats2raw root, or none, fails one of the two. Readers show the first of the list,
+    raw; so each folder, ``raw`` and ``denoised``, is an image in its own right as well and can be opened by
+    itself.
 
     Parameters
     ----------
@@ -59,28 +49,29 @@ def root_document(
     complete
         Whether the run is over; stored under ``attributes/quietscope``.
     """
-    return {
-        "zarr_format": 3,
-        "node_type": "group",
-        "attributes": {
-            "ome": {
-                "version": "0.5",
-                "multiscales": [_multiscale(kind, series, interval_s) for kind in KINDS],
-                "omero": {
-                    "channels": [_channel(i, names, series, windows.get(i)) for i in range(len(names))],
-                    "rdefs": {
-                        "defaultT": 0,
-                        "defaultZ": 0,
-                        "model": "greyscale" if len(names) == 1 else "color",
-                    },
-                },
-            },
-            "quietscope": {"store": 1, "source": series.source, "position": position, "complete": complete},
-        },
+    omero = {
+        "channels": [_channel(i, names, series, windows.get(i)) for i in range(len(names))],
+        "rdefs": {"defaultT": 0, "defaultZ": 0, "model": "greyscale" if len(names) == 1 else "color"},
     }
+    documents: dict[str, dict[str, Any]] = {
+        kind: _group([_multiscale(kind, "", series, interval_s)], omero) for kind in KINDS
+    }
+    documents[""] = _group([_multiscale(kind, f"{kind}/", series, interval_s) for kind in KINDS], omero)
+    documents[""]["attributes"]["quietscope"] = {
+        "store": 1,
+        "source": series.source,
+        "position": position,
+        "complete": complete,
+    }
+    return documents
 
 
-def _multiscale(kind: str, series: Series, interval_s: float | None) -> dict[str, Any]:
+def _group(multiscales: list[dict[str, Any]], omero: dict[str, Any]) -> dict[str, Any]:
+    ome = {"version": "0.5", "multiscales": multiscales, "omero": omero}
+    return {"zarr_format": 3, "node_type": "group", "attributes": {"ome": ome}}
+
+
+def _multiscale(kind: str, folder: str, series: Series, interval_s: float | None) -> dict[str, Any]:
     axes: list[dict[str, str]] = []
     for name in AXES:
         axis = {"name": name, "type": {"t": "time", "c": "channel"}.get(name, "space")}
@@ -99,7 +90,7 @@ def _multiscale(kind: str, series: Series, interval_s: float | None) -> dict[str
             # The centre of a 2 x 2 block lies half a fine pixel further.
             shift = pixel * (2**level - 1) / 2
             transformations.append({"type": "translation", "translation": [0.0, 0.0, 0.0, shift, shift]})
-        datasets.append({"path": f"{kind}/{level}", "coordinateTransformations": transformations})
+        datasets.append({"path": f"{folder}{level}", "coordinateTransformations": transformations})
     scale: dict[str, Any] = {"name": kind, "axes": axes, "datasets": datasets}
     if len(datasets) > 1:
         scale |= {"type": "mean", "metadata": {"method": "2x2 mean"}}
@@ -121,45 +112,3 @@ def _channel(
         "active": True,
         "window": {"min": low, "max": high, "start": start, "end": end},
     }
-
-
-def write_json(path: Path, document: Mapping[str, Any], *, sync: bool) -> None:
-    """Replace the file `path` by `document` in one step.
-
-    Parameters
-    ----------
-    path
-        File to write; its folder exists.
-    document
-        JSON-able content.
-    sync
-        Wait for the disk.
-
-    Raises
-    ------
-    OSError
-        If the disk does.
-    """
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        with temporary.open("w", encoding="utf-8") as file:
-            json.dump(document, file, indent=1, allow_nan=False)
-            file.flush()
-            if sync:
-                os.fsync(file.fileno())
-        _replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
-
-
-def _replace(temporary: Path, path: Path) -> None:
-    for attempt in range(_REPLACE_ATTEMPTS):
-        try:
-            temporary.replace(path)
-        except PermissionError:
-            # Windows refuses while a reader holds the file open.
-            if attempt == _REPLACE_ATTEMPTS - 1:
-                raise
-            time.sleep(_REPLACE_PAUSE_S)
-        else:
-            return

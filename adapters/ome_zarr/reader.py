@@ -71,7 +71,13 @@ class StoreReader:
             if min(key) < 0 or not _holds(array, key):
                 msg = f"{kind} {key} is not in the store: {image} has {array.shape[:3]} (t, c, z)"
                 raise StoreError(msg)
-            return np.asarray(array[key.t, key.c, key.z].read().result())
+            try:
+                return np.asarray(array[key.t, key.c, key.z].read().result())
+            except ValueError as error:
+                if "NOT_FOUND" not in str(error):
+                    raise
+                msg = f"{kind} {key} is not in the store: it has not been written to {image}"
+                raise StoreError(msg) from error
 
     def _array(self, kind: Kind, key: FrameKey, image: Path) -> ts.TensorStore:
         with self._lock:

@@ -105,7 +105,7 @@ class StoreWriter:
         """
         for position, image in self._images.items():
             last = committed_t if isinstance(committed_t, int) else committed_t.get(position, -1)
-            image.finish(last, interval_s)
+            image.finish(last + 1, interval_s)
 
     def _image(self, position: int) -> Image:
         with self._lock:

@@ -1,0 +1,254 @@
+"""The publishing end of the viewers' wire."""
+
+import time
+import uuid
+from collections import Counter
+from collections.abc import Mapping
+from types import TracebackType
+from typing import NamedTuple, Self
+
+import numpy as np
+import zmq
+
+from quietscope.adapters.endpoints import bind
+from quietscope.adapters.frame import FrameKey, Pixels, Series
+from quietscope.adapters.wire import INFO_TOPIC, encode, frame_topic
+from quietscope.adapters.wire_headers import EndHeader, FrameHeader, FrameKind, HeartbeatHeader, StartHeader
+from quietscope.config.errors import WireError
+from quietscope.config.system import PublishSettings
+
+__all__ = ["Publisher"]
+
+_LINGER_MS = 1000
+"""How long `Publisher.close` waits for viewers that still read."""
+
+_REPEAT_PAUSE_NS = 10_000_000
+"""Time between two batches of repeats, so that they do not overrun a viewer's high-water mark."""
+
+_SUBSCRIPTIONS_AT_ONCE = 1000
+"""Subscriptions served by one `Publisher.poll`."""
+
+_LONGEST_SUBSCRIPTION = 1024
+"""A viewer that sends more is cut off."""
+
+_REPEAT_ORDER = {"info": 0, "denoised": 1, "preview": 2, "raw": 3}
+"""Order in which a late viewer gets what it missed."""
+
+
+class _Kept(NamedTuple):
+    """The last message of a topic."""
+
+    header: StartHeader | FrameHeader | EndHeader
+    pixels: Pixels | None
+
+
+class Publisher:
+    """Shows frames to any number of viewers and never waits for one of them.
+
+    A viewer that does not keep up misses frames and sees so by their sequence numbers. A viewer that joins
+    late gets ``start`` and the last frame of each of its topics at once. All methods belong to one thread.
+
+    Parameters
+    ----------
+    settings
+        Address, high-water mark, heartbeat.
+    series
+        What the frames share; None while it is not known, then `update_series` comes before the first frame.
+    series_id
+        Identity of the series; none makes one up.
+
+    Raises
+    ------
+    quietscope.config.WireError
+        If the address cannot be bound or could be reached from other computers.
+    """
+
+    def __init__(
+        self, settings: PublishSettings, series: Series | None = None, *, series_id: str | None = None
+    ) -> None:
+        self._settings = settings
+        self._series = series
+        self._series_id = series_id if series_id is not None else uuid.uuid4().hex
+        self._id = uuid.uuid4().hex
+        self._sequences: Counter[bytes] = Counter()
+        self._kinds: Counter[FrameKind] = Counter()
+        self._kept: dict[bytes, _Kept] = {}
+        self._end: _Kept | None = None
+        self._due: dict[bytes, None] = {}
+        self._next_repeat_ns = 0
+        self._next_heartbeat_ns = 0
+        self._context = zmq.Context()
+        self._socket = self._context.socket(zmq.XPUB)
+        # Also a subscription that another viewer has already is told: that is how a late viewer is noticed.
+        self._socket.setsockopt(zmq.XPUB_VERBOSE, 1)
+        self._socket.setsockopt(zmq.SNDHWM, settings.high_water_mark)
+        self._socket.setsockopt(zmq.LINGER, _LINGER_MS)
+        self._socket.setsockopt(zmq.MAXMSGSIZE, _LONGEST_SUBSCRIPTION)
+        try:
+            self._endpoint = bind(self._socket, settings.endpoint, "publish.endpoint")
+        except BaseException:
+            self._context.destroy(linger=0)
+            raise
+        if series is not None:
+            self.update_series(series)
+
+    @property
+    def endpoint(self) -> str:
+        """Address that viewers connect to, with the real port."""
+        return self._endpoint
+
+    @property
+    def series_id(self) -> str:
+        """Identity of the series on the wire."""
+        return self._series_id
+
+    @property
+    def published(self) -> Mapping[FrameKind, int]:
+        """Frames published so far by kind, repeats not counted."""
+        return dict(self._kinds)
+
+    def update_series(self, series: Series) -> None:
+        """Tell viewers that more is known about the series, such as further channels."""
+        self._series = series
+        header = StartHeader.of(
+            series,
+            publisher=self._id,
+            series_id=self._series_id,
+            sequence=self._next(INFO_TOPIC),
+            published_ns=time.time_ns(),
+        )
+        self._kept[INFO_TOPIC] = _Kept(header, None)
+        self._send(self._kept[INFO_TOPIC])
+
+    def publish(
+        self, kind: FrameKind, key: FrameKey, pixels: Pixels, *, received_ns: int, model: str | None = None
+    ) -> None:
+        """Show a frame.
+
+        Parameters
+        ----------
+        kind
+            ``raw``, ``denoised`` or ``preview``.
+        key
+            Place in the series.
+        pixels
+            Shape (Y, X); copied, so the caller may go on using them.
+        received_ns
+            Time of arrival of the raw frame, nanoseconds since the epoch.
+        model
+            Model that made the frame.
+
+        Raises
+        ------
+        quietscope.config.WireError
+            If it is no two-dimensional frame of a supported dtype.
+        """
+        self.poll()
+        if self._series is None:
+            msg = "a frame cannot be published before the series is known; call update_series first"
+            raise WireError(msg)
+        names = self._series.channels
+        header = FrameHeader.of(
+            pixels,
+            kind=kind,
+            key=key,
+            publisher=self._id,
+            series=self._series_id,
+            sequence=self._sequences[frame_topic(kind, key.c)],
+            published_ns=time.time_ns(),
+            received_ns=received_ns,
+            channel=names[key.c] if key.c < len(names) else "",
+            model=model,
+            pixel_size_um=self._series.pixel_size_um,
+        )
+        topic = frame_topic(kind, key.c)
+        self._next(topic)
+        self._kinds[kind] += 1
+        # Sent without copying, hence from memory that nobody else changes.
+        kept = _Kept(header, np.array(pixels, dtype=header.dtype, order="C"))
+        self._kept[topic] = kept
+        self._due.pop(topic, None)
+        self._send(kept)
+
+    def poll(self) -> None:
+        """Serve viewers that have just joined, and send the heartbeat when it is due.
+
+        Call it at least every 50 ms; it returns at once.
+        """
+        self._take_subscriptions()
+        now = time.monotonic_ns()
+        if self._due and now >= self._next_repeat_ns:
+            self._next_repeat_ns = now + _REPEAT_PAUSE_NS
+            for topic in list(self._due)[: max(1, self._settings.high_water_mark - 1)]:
+                del self._due[topic]
+                self._repeat(topic)
+        if now >= self._next_heartbeat_ns:
+            self.heartbeat()
+
+    def heartbeat(self) -> None:
+        """Tell viewers that the publisher lives and how far each topic is."""
+        self._next_heartbeat_ns = time.monotonic_ns() + int(self._settings.heartbeat_s * 1e9)
+        header = HeartbeatHeader.made(self._common() | {"topics": self._last_sequences()})
+        self._socket.send_multipart(encode(header))
+
+    def end(self, reason: str) -> None:
+        """Tell viewers that the series is over; viewers that join later hear it as well."""
+        header = EndHeader.made(self._common() | {"topics": self._last_sequences(), "reason": reason})
+        self._end = _Kept(header, None)
+        self._send(self._end)
+
+    def close(self) -> None:
+        """Close the socket; waits at most a second for viewers that still read."""
+        self._socket.close()
+        self._context.term()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def _common(self) -> dict[str, str | int]:
+        return {
+            "publisher": self._id,
+            "series": self._series_id,
+            "sequence": self._next(INFO_TOPIC),
+            "published_ns": time.time_ns(),
+        }
+
+    def _next(self, topic: bytes) -> int:
+        sequence = self._sequences[topic]
+        self._sequences[topic] += 1
+        return sequence
+
+    def _last_sequences(self) -> dict[str, int]:
+        return {topic.decode(): n - 1 for topic, n in self._sequences.items() if topic != INFO_TOPIC}
+
+    def _take_subscriptions(self) -> None:
+        prefixes = []
+        for _ in range(_SUBSCRIPTIONS_AT_ONCE):
+            try:
+                message = self._socket.recv(zmq.NOBLOCK)
+            except zmq.Again:
+                break
+            if message[:1] == b"\x01":
+                prefixes.append(message[1:])
+        wanted = [topic for topic in self._kept if any(topic.startswith(p) for p in prefixes)]
+        for topic in sorted(wanted, key=lambda topic: _REPEAT_ORDER[topic.decode().partition("/")[0]]):
+            self._due[topic] = None
+
+    def _repeat(self, topic: bytes) -> None:
+        kept = self._kept[topic]
+        self._send(_Kept(kept.header.model_copy(update={"repeat": True}), kept.pixels))
+        if not self._due and self._end is not None:
+            # Last, so that a viewer that stops at the end has seen the frames.
+            self._send(_Kept(self._end.header.model_copy(update={"repeat": True}), None))
+
+    def _send(self, kept: _Kept) -> None:
+        """Hand a message to the socket, which drops it for viewers whose queue is full."""
+        topic, text, buffer = encode(kept.header, kept.pixels)
+        self._socket.send(topic, zmq.SNDMORE)
+        self._socket.send(text, zmq.SNDMORE)
+        self._socket.send(buffer, copy=False)
