@@ -90,6 +90,8 @@ class NoiseReport:
         Correlation of the noise of adjacent pixels, mean of both axes.
     fine_null, coarse_null
         Values of `TwinStatistics.fine` and `TwinStatistics.coarse` that this noise has without structure.
+    level
+        Mean grey level where the noise was measured.
     """
 
     std: float
@@ -97,6 +99,7 @@ class NoiseReport:
     neighbour_correlation: float
     fine_null: float = 1.0
     coarse_null: float = 1.0
+    level: float = 0.0
 
     @property
     def independent(self) -> bool:
@@ -239,13 +242,11 @@ def measure_noise(frames: Sequence[NDArray[Any]]) -> NoiseReport:
         Finite figures for every input; a constant series reports no noise and no correlation.
     """
     single = np.concatenate([cut_patches(frame) for frame in frames])
-    views = [(single, 1.0)]
+    views = [(single, single, 1.0)]
     if len(frames) > 1:
         pairs = pairwise(frames)
-        views.append((np.concatenate([cut_patches(clean(b) - clean(a)) for a, b in pairs]), 2.0**0.5))
-    reports = [
-        report for report in (_report(patches, factor) for patches, factor in views) if report is not None
-    ]
+        views.append((np.concatenate([cut_patches(clean(b) - clean(a)) for a, b in pairs]), single, 2.0**0.5))
+    reports = [report for report in (_report(*view) for view in views) if report is not None]
     if not reports:
         return NoiseReport(0.0, 0.0, 0.0)
     return min(reports, key=lambda report: report.twin_correlation)
@@ -290,8 +291,12 @@ def _could_be_ceiling(dtype: np.dtype[Any], top: float) -> bool:
     return any(top == 2**n - 1 for n in range(8, bits + 1)) or top == np.iinfo(dtype).max
 
 
-def _report(patches: Float32, factor: float) -> NoiseReport | None:
-    """Figures of the quietest patches; `factor` is how much stronger their noise is than that of a frame."""
+def _report(patches: Float32, frames: Float32, factor: float) -> NoiseReport | None:
+    """Take the figures of the quietest patches.
+
+    `frames` are the same places in the frames, and `factor` is how much stronger the noise of `patches` is
+    than theirs.
+    """
     statistics = twin_statistics(patches)
     noisy = np.flatnonzero(np.isfinite(statistics.coarse))
     if noisy.size == 0:
@@ -313,6 +318,7 @@ def _report(patches: Float32, factor: float) -> NoiseReport | None:
         neighbour_correlation=float(np.median((across + down) / 2)),
         fine_null=fine,
         coarse_null=coarse,
+        level=float(np.mean(frames[quiet])),
     )
 
 

@@ -174,6 +174,7 @@ class Normaliser:
             "normalisation.neighbour_correlation": repr(float(self.noise.neighbour_correlation)),
             "normalisation.fine_null": repr(float(self.noise.fine_null)),
             "normalisation.coarse_null": repr(float(self.noise.coarse_null)),
+            "normalisation.level": repr(float(self.noise.level)),
             "normalisation.image_wise": "true" if self.image_wise else "false",
         }
 
@@ -199,6 +200,7 @@ class Normaliser:
             values["neighbour_correlation"],
             values["fine_null"],
             values["coarse_null"],
+            values["level"],
         )
         stream = StreamScale(values["offset"], values["scale"], std)
         return cls(rule, stream, noise, metadata.get("normalisation.image_wise") == "true")
@@ -232,6 +234,7 @@ _NUMBERS = (
     "neighbour_correlation",
     "fine_null",
     "coarse_null",
+    "level",
 )
 
 

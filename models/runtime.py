@@ -191,8 +191,6 @@ def _session(path: Path, content: bytes, name: str, threads: int) -> "onnxruntim
     for pool in ("intra_op", "inter_op"):
         # spinning threads were measured to take 1.21 cores where 0.74 give the same frame rate
         options.add_session_config_entry(f"session.{pool}.allow_spinning", "0")
-    # one batch shape is followed by others (other frames, last batch): an arena would keep the memory of all
-    # of them
     usable = name == "cpu" or (
         PROVIDERS[name] in onnxruntime.get_available_providers()
         and (name not in {"cuda", "tensorrt"} or nvidia_device_present())

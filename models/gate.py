@@ -1,0 +1,274 @@
+"""The gate: what a model must prove on frames it has not been trained on before anybody is shown its output.
+
+This is the *only* component that decides whether a model may go live. It needs no truth: it compares with
+what the noise itself cannot fake, pairs of images of the same thing with independent noise.
+
+*Which pairs.* Spatial: the network denoises one diagonal twin, interpolated to the frame's grid as in
+training, and is compared with the other twin. Where noise is correlated between neighbours both twins share
+it, copying it would look like success, and spatial pairs prove nothing: then frame t is denoised and compared
+with frame t + 1, and the reverse. Every rival (the input itself, four Gaussian blurs) gets the same input and
+is compared with the same target.
+"""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from quietscope.config.errors import ModelError
+from quietscope.config.science import GateSettings
+from quietscope.models.gaussian import blur
+from quietscope.models.hot_pixels import find_hot_pixels, repair
+from quietscope.models.interpolation import upsample2
+from quietscope.models.noise import NoiseReport, clean, measure_noise
+from quietscope.models.normalisation import estimate_stream_scale
+from quietscope.models.quality import Line
+from quietscope.models.twins import split_diagonal
+
+__all__ = ["Verdict", "judge"]
+
+Float32 = NDArray[np.float32]
+Denoise = Callable[[NDArray[Any]], Float32]
+
+RIVALS = (0.7, 1.0, 1.5, 2.0)
+"""Gaussian blurs that a model must beat, standard deviations in pixels."""
+
+MARGIN = 8
+"""Pixels at the edge left out of the comparison, where interpolation and blurs rest on mirrored pixels."""
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What the gate found.
+
+    Parameters
+    ----------
+    accepted
+        Whether the model may go live.
+    reasons
+        In words: every check that failed, or that all were passed.
+    figures
+        What was measured; JSON-able, None where it could not be.
+    """
+
+    accepted: bool
+    reasons: tuple[str, ...]
+    figures: Mapping[str, float | str | None]
+
+
+def judge(
+    denoise: Denoise,
+    held_out: Sequence[NDArray[Any]],
+    *,
+    settings: GateSettings,
+    parity_error: float,
+    indices: Sequence[int] | None = None,
+    seed: int = 0,
+) -> Verdict:
+    """Judge a model.
+
+    Parameters
+    ----------
+    denoise
+        Turns a frame (Y, X) into float32 (Y, X) in grey levels, as the model will do it live.
+    held_out
+        Frames (Y, X) of one channel in time order, one shape, native dtype, not trained on; at least one.
+    settings
+        Limits.
+    parity_error
+        Largest |ONNX − PyTorch| over the scale of the frames.
+    indices
+        Time index of each frame; None means that they are consecutive.
+    seed
+        Seed of the pure noise that is put in.
+
+    Returns
+    -------
+    Verdict
+
+    Raises
+    ------
+    quietscope.config.ModelError
+        If there is no frame to judge on.
+    """
+    if not held_out:
+        raise ModelError("a model cannot be judged without a held-out frame; wait for the next frame")
+    noise = measure_noise(held_out)
+    scale = estimate_stream_scale(held_out).scale
+    kind = "temporal" if noise.twin_correlation > settings.max_twin_correlation else "spatial"
+    hot = find_hot_pixels([clean(frame) for frame in held_out])
+    pairs = _temporal_pairs(held_out, indices, hot) if kind == "temporal" else _spatial_pairs(held_out, hot)
+    errors = _pair_errors(denoise, pairs)
+    fidelity = _fidelity(denoise, held_out, hot)
+    residue = _noise_residue(denoise, held_out[0].shape, noise, seed)
+    figures: dict[str, float | None] = {
+        "parity_error": parity_error,
+        "twin_correlation": noise.twin_correlation,
+        "neighbour_correlation": noise.neighbour_correlation,
+        "noise_std": noise.std,
+        **{f"pair_error_{name}": value for name, value in errors.items()},
+        "slope": fidelity.slope,
+        "slope_error": fidelity.slope_error,
+        "intercept": fidelity.intercept,
+        "mean_shift": fidelity.mean_shift / scale,
+        "noise_std_ratio": residue,
+    }
+    plain = {
+        name: value if value is not None and np.isfinite(value) else None for name, value in figures.items()
+    }
+    reasons = tuple(_objections(plain, errors, kind, settings))
+    if reasons:
+        return Verdict(accepted=False, reasons=reasons, figures={"pairs": kind, **plain})
+    passed = f"all checks passed on {len(held_out)} held-out frames ({kind} pairs)"
+    return Verdict(accepted=True, reasons=(passed,), figures={"pairs": kind, **plain})
+
+
+@dataclass(frozen=True)
+class _Fidelity:
+    """Whether intensities stay what they are; `mean_shift` is that of the worst frame, grey levels."""
+
+    slope: float
+    slope_error: float
+    intercept: float
+    mean_shift: float
+
+
+def _objections(
+    figures: Mapping[str, float | None], errors: Mapping[str, float], kind: str, settings: GateSettings
+) -> Iterator[str]:
+    """Put every check that fails into words."""
+    parity = figures["parity_error"]
+    if parity is None or parity > settings.max_parity_error:
+        yield (
+            f"the exported model differs from the trained one by {_show(parity)} of the scale, "
+            f"allowed {settings.max_parity_error:g}"
+        )
+    if not errors:
+        yield (
+            "noise is correlated between neighbours, and there are no two consecutive held-out frames to compare: nothing "
+            "proves that the model removes noise"
+        )
+    else:
+        yield from _rivals_that_win(figures, errors, kind)
+    slope = figures["slope"]
+    if slope is None or abs(slope - 1) > settings.max_slope_error:
+        yield (
+            f"intensities would be wrong: the slope of raw on denoised is {_show(slope)}, "
+            f"allowed 1 ± {settings.max_slope_error:g}"
+        )
+    shift = figures["mean_shift"]
+    if shift is None or shift > settings.max_mean_shift:
+        yield (
+            f"the mean of a frame moves by {_show(shift)} of the signal range, allowed {settings.max_mean_shift:g}"
+        )
+    residue = figures["noise_std_ratio"]
+    if residue is None or residue > settings.max_noise_std_ratio:
+        yield (
+            f"of pure noise {_show(residue)} of its standard deviation comes through as structure, allowed "
+            f"{settings.max_noise_std_ratio:g}"
+        )
+
+
+def _rivals_that_win(
+    figures: Mapping[str, float | None], errors: Mapping[str, float], kind: str
+) -> Iterator[str]:
+    own = figures["pair_error_model"]
+    if own is None:
+        yield "the model's output is not finite"
+        return
+    best = min((name for name in errors if name != "model"), key=lambda name: errors[name])
+    if own >= errors[best]:
+        words = (
+            "the noisy input" if best == "identity" else f"a Gaussian blur of σ = {best.split('_')[1]} pixels"
+        )
+        yield (
+            f"{words} predicts held-out {kind} pairs as well or better (mean squared error {errors[best]:.6g} "
+            f"against the model's {own:.6g})"
+        )
+
+
+def _show(value: float | None) -> str:
+    return "not a finite number" if value is None else f"{value:.3g}"
+
+
+def _spatial_pairs(
+    frames: Sequence[NDArray[Any]], hot: NDArray[np.bool_]
+) -> Iterator[tuple[Float32, Callable[[Float32], Float32], Float32]]:
+    """Input, how to bring a prediction onto the target's grid, and target."""
+    for frame in frames:
+        main, other = split_diagonal(repair(clean(frame), hot))
+        if min(main.shape) < 1:
+            continue
+        yield upsample2(main), _other_diagonal, other
+        yield upsample2(other), _main_diagonal, main
+
+
+def _temporal_pairs(
+    frames: Sequence[NDArray[Any]], indices: Sequence[int] | None, hot: NDArray[np.bool_]
+) -> Iterator[tuple[Float32, Callable[[Float32], Float32], Float32]]:
+    times = range(len(frames)) if indices is None else indices
+    images = [repair(clean(frame), hot) for frame in frames]
+    for k in range(len(images) - 1):
+        if times[k + 1] - times[k] == 1:
+            yield images[k], _as_it_is, images[k + 1]
+            yield images[k + 1], _as_it_is, images[k]
+
+
+def _main_diagonal(image: Float32) -> Float32:
+    return split_diagonal(image)[0]
+
+
+def _other_diagonal(image: Float32) -> Float32:
+    return split_diagonal(image)[1]
+
+
+def _as_it_is(image: Float32) -> Float32:
+    return image
+
+
+def _pair_errors(
+    denoise: Denoise, pairs: Iterator[tuple[Float32, Callable[[Float32], Float32], Float32]]
+) -> dict[str, float]:
+    """Mean squared error of the model and its rivals over all pairs; empty if there is no pair."""
+    sums: dict[str, float] = {}
+    count = 0
+    for image, onto_target, target in pairs:
+        count += 1
+        margin = min(MARGIN, (min(target.shape) - 1) // 4)
+        inside = (slice(margin, target.shape[0] - margin), slice(margin, target.shape[1] - margin))
+        candidates = {"model": denoise(image), "identity": image}
+        candidates |= {f"gaussian_{sigma:g}": blur(image, sigma) for sigma in RIVALS}
+        for name, candidate in candidates.items():
+            difference = (onto_target(candidate) - target)[inside].astype(np.float64)
+            sums[name] = sums.get(name, 0.0) + float(np.mean(difference * difference))
+    return {name: total / count for name, total in sums.items()}
+
+
+def _fidelity(denoise: Denoise, frames: Sequence[NDArray[Any]], hot: NDArray[np.bool_]) -> _Fidelity:
+    """Regress raw on denoised, pooled over the frames, and find the largest change of a frame's mean."""
+    line = Line("raw on denoised")
+    shifts = []
+    for frame in frames:
+        raw, denoised = clean(frame)[~hot], denoise(frame)[~hot]
+        line.add(denoised, raw)
+        shifts.append(abs(float(np.mean(denoised, dtype=np.float64) - np.mean(raw, dtype=np.float64))))
+    return _Fidelity(line.slope, line.slope_error, line.intercept, max(shifts))
+
+
+def _noise_residue(denoise: Denoise, shape: tuple[int, ...], noise: NoiseReport, seed: int) -> float:
+    """Standard deviation that comes out over the one that goes in, for noise as measured on an empty field.
+
+    The noise has the strength, the level and the neighbour correlation found where the frames hold no
+    structure.
+    """
+    if noise.std <= 0:
+        return 0.0
+    field = np.random.default_rng(seed).standard_normal(shape, dtype=np.float32)
+    if noise.neighbour_correlation > 0.05:
+        # white noise blurred by σ has the neighbour correlation exp(−1/(4σ²))
+        field = blur(field, 0.5 / float(np.sqrt(-np.log(min(noise.neighbour_correlation, 0.95)))))
+    field *= np.float32(noise.std) / max(float(field.std()), 1e-12)
+    out = denoise(field + np.float32(noise.level))
+    return float(np.std(out, dtype=np.float64)) / noise.std
