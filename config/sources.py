@@ -76,8 +76,8 @@ class SimulatorSettings(Section):
     bleach_per_frame: float = Field(default=0.001, ge=0, le=0.5)
     """Share of the fluorescence lost per time point."""
 
-    pixel_size_um: float = Field(default=0.065, gt=0, le=1000)
-    """Pixel size, micrometres."""
+    pixel_size_um: float = Field(default=0.065, ge=0.02, le=0.15)
+    """Pixel size, micrometres; beyond this range cells could not be drawn."""
 
     exposure_ms: float = Field(default=50.0, gt=0)
     """Exposure written into the metadata, milliseconds."""

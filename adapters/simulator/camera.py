@@ -46,7 +46,7 @@ class Camera:
         count = round(hot_pixels * shape[0] * shape[1])
         self.hot = np.sort(rng.choice(shape[0] * shape[1], size=count, replace=False))
         """Flat indices of the hot pixels."""
-        self._hot_electrons = np.exp(rng.uniform(*np.log(HOT_ELECTRONS), size=count))
+        self._hot_electrons = HOT_ELECTRONS[0] * (HOT_ELECTRONS[1] / HOT_ELECTRONS[0]) ** rng.random(count)
 
     def expose(self, expected: NDArray[np.float32], rng: np.random.Generator) -> NDArray[np.uint16]:
         """Take a picture.

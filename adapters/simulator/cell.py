@@ -12,7 +12,9 @@ Floats = NDArray[np.float64]
 
 ANGLES = 720
 MAX_CELL_UM = 48.0
-COVERAGE = 0.66
+BORDER_UM = 1.6
+"""Structures are drawn this far beyond the field, so that its edge cuts through them, micrometres."""
+COVERAGE = 0.7
 """Share of its part of the field that a cell covers; the rest is empty."""
 
 
@@ -27,7 +29,7 @@ class Cell:
     outline, nucleus
         Radius of the cell's and the nucleus' edge by angle, pixels, shape (720,) each.
     box
-        The part of the field laid out for this cell: y0, x0, y1, x1, pixels.
+        Where the cell's structures are drawn, its part of the field and a border: y0, x0, y1, x1, pixels.
     """
 
     cy: float
@@ -67,7 +69,7 @@ class Cell:
 
 
 def plan_cells(height: int, width: int, pixel_um: float, rng: np.random.Generator) -> list[Cell]:
-    """Lay out cells over the field, one per part of at most 48 µm, each covering two thirds of its part.
+    """Lay out cells over the field, one per part of at most 48 µm, each covering seven tenths of its part.
 
     Parameters
     ----------
@@ -87,23 +89,24 @@ def plan_cells(height: int, width: int, pixel_um: float, rng: np.random.Generato
     columns = math.ceil(width * pixel_um / MAX_CELL_UM)
     high, wide = height / rows, width / columns
     return [
-        _cell((row * high, column * wide, (row + 1) * high, (column + 1) * wide), rng)
+        _cell((row * high, column * wide, (row + 1) * high, (column + 1) * wide), BORDER_UM / pixel_um, rng)
         for row in range(rows)
         for column in range(columns)
     ]
 
 
-def _cell(box: tuple[float, float, float, float], rng: np.random.Generator) -> Cell:
-    y0, x0, y1, x1 = box
+def _cell(part: tuple[float, float, float, float], border: float, rng: np.random.Generator) -> Cell:
+    y0, x0, y1, x1 = part
     height, width = y1 - y0, x1 - x0
     cy = y0 + height * rng.uniform(0.44, 0.56)
     cx = x0 + width * rng.uniform(0.44, 0.56)
-    angle = np.arange(ANGLES) * (2 * math.pi / ANGLES)
+    angle: Floats = np.linspace(0.0, 2 * math.pi, ANGLES, endpoint=False)
     shape = 1.0 / np.sqrt((np.cos(angle) * 2 / width) ** 2 + (np.sin(angle) * 2 / height) ** 2)
     waviness = np.zeros(ANGLES)
     for k in range(2, 10):
         waviness += rng.normal(0, 0.24 / k) * np.cos(k * angle + rng.uniform(0, 2 * math.pi))
     shape *= np.exp(waviness)
+    box = y0 - border, x0 - border, y1 + border, x1 + border
     grid_y, grid_x = np.meshgrid(
         np.linspace(y0, y1, 97)[:-1] + height / 192, np.linspace(x0, x1, 97)[:-1] + width / 192, indexing="ij"
     )
@@ -111,7 +114,7 @@ def _cell(box: tuple[float, float, float, float], rng: np.random.Generator) -> C
 
     def scaled(size: float) -> Cell:
         edge = shape * size
-        core = np.minimum(nucleus * 0.27 * min(height, width), 0.6 * edge)
+        core = np.minimum(nucleus * 0.175 * min(height, width), 0.6 * edge)
         return Cell(cy, cx, edge, core, box)
 
     low, high = 0.2, 3.0

@@ -17,13 +17,22 @@ Floats = NDArray[np.float64]
 Ints = NDArray[np.intp]
 
 SPACING = 0.75
-POLYGON_UM = 1.15
+POLYGON_UM = 0.95
 """Typical size of the network's meshes, micrometres."""
 TUBULE_FWHM_UM = 0.13
 """Apparent width of a tubule: its lumen of 0.1 µm and its trembling during the exposure, micrometres."""
 CLEAR_UM = 0.45
+"""Junctions keep this distance from the edge of the cell, micrometres."""
+FLOW_UM = 0.16
+"""Displacement of the whole network, micrometres."""
+TREMBLE_UM = 0.11
+"""Displacement of each junction, micrometres."""
+RESTLESS = 0.12
+"""Share of tubules that withdraw and grow back."""
 SHEET_DEPTH = 0.3
+"""Sheets fade out on the way from the nucleus to here (`Cell.depth`)."""
 SHEET_SPACING = 1.4
+"""Distance of neighbouring points of a sheet, pixels."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -64,13 +73,16 @@ class Reticulum:
         self._sheet_y, self._sheet_x, self._sheet_light = (
             np.concatenate([s[k] for s in sheets]) for k in range(3)
         )
-        everything = np.zeros(1, dtype=np.float64)
         self._flow = Waves.random(
-            rng, everything + 0.16 / pixel_um, wavelength=(5 / pixel_um, 14 / pixel_um), period=(60, 200), waves=5
+            rng,
+            np.array([FLOW_UM / pixel_um]),
+            wavelength=(5 / pixel_um, 14 / pixel_um),
+            period=(60, 200),
+            waves=5,
         )
         self._tremble = Waves.random(
             rng,
-            np.full(self._y.size, 0.11 / pixel_um),
+            np.full(self._y.size, TREMBLE_UM / pixel_um),
             wavelength=(1e6, 2e6),
             period=(25, 110),
             waves=2,
@@ -85,7 +97,7 @@ class Reticulum:
         keep &= rng.random(start.size) > 0.05 + 0.2 * np.clip(depth[start], 0, 1)
         start, end = start[keep], end[keep]
         middle = np.clip(depth[start], 0, 1)
-        light = np.exp(rng.normal(0, 0.22, start.size)) * (1.15 - 0.5 * middle)
+        light = np.exp(rng.normal(0, 0.28, start.size)) * (1.2 - 0.6 * middle)
         return _Network(y, x, start, end, light)
 
     def _lay_out(self, start: Ints, end: Ints, light: Floats, rng: np.random.Generator) -> None:
@@ -100,9 +112,9 @@ class Reticulum:
         knot = np.exp(-np.square(np.minimum(part, 1 - part) * length[edge] / 2.0))
         self._start, self._end, self._edge = start[edge], end[edge], edge
         self._part = part
-        self._bow = (rng.normal(0, 0.09, start.size)[edge]) * 4 * part * (1 - part)
+        self._bow = (rng.normal(0, 0.11, start.size)[edge]) * 4 * part * (1 - part)
         self._light = light[edge] * (length / number)[edge] * texture * (1 + 0.45 * knot)
-        self._restless = np.flatnonzero(rng.random(start.size) < 0.12)
+        self._restless = np.flatnonzero(rng.random(start.size) < RESTLESS)
         self._events = Events.random(rng, self._restless.size, period=(50, 160), likely=0.7)
 
     def _sheet(self, cell: Cell, rng: np.random.Generator) -> tuple[Floats, Floats, Floats]:
@@ -123,9 +135,11 @@ class Reticulum:
             for _ in range(3):
                 heading = rng.uniform(0, 2 * math.pi)
                 wave = 2 * math.pi * self._pixel_um / (wavelength_um * rng.uniform(0.8, 1.25))
-                field += size * np.sin(wave * (y * math.sin(heading) + x * math.cos(heading)) + rng.uniform(0, 6))
+                field += size * np.sin(
+                    wave * (y * math.sin(heading) + x * math.cos(heading)) + rng.uniform(0, 6)
+                )
         level = np.clip(0.55 + 0.5 * field - 2.2 * depth / SHEET_DEPTH + 0.9, 0, 1)
-        light = 0.16 * level * SHEET_SPACING**2
+        light = 0.22 * level * SHEET_SPACING**2
         lit = light > 0
         turn = np.arange(0, ANGLES, 0.25)
         radius = np.interp(turn, np.arange(ANGLES + 1), np.append(cell.nucleus, cell.nucleus[0]))
@@ -138,17 +152,17 @@ class Reticulum:
             np.concatenate((light[lit], rim_light)),
         )
 
-    def render(self, t: int, shape: tuple[int, int], border: int) -> NDArray[np.float32]:
+    def render(self, t: int, border: int, within: NDArray[np.bool_]) -> NDArray[np.float32]:
         """Draw the network, not yet blurred.
 
         Parameters
         ----------
         t
             Time point.
-        shape
-            Canvas, pixels (Y, X).
         border
             Pixels of canvas before the frame's first row and column.
+        within
+            Canvas: the cells, bool, shape (Y, X).
 
         Returns
         -------
@@ -174,5 +188,5 @@ class Reticulum:
             np.concatenate((y, sheet_y)) + border,
             np.concatenate((x, sheet_x)) + border,
             np.concatenate((light, self._sheet_light)),
-            shape,
+            within,
         )

@@ -69,7 +69,9 @@ def _nearest(seed_y: Floats, seed_x: Floats) -> Ints:
         for i in range(row - REACH, row + REACH + 1):
             for shift in range(-REACH, REACH + 1):
                 chosen = np.arange(REACH, columns - REACH) + shift
-                distance = np.square(y - seed_y[i, chosen][:, None]) + np.square(x - seed_x[i, chosen][:, None])
+                distance = np.square(y - seed_y[i, chosen][:, None]) + np.square(
+                    x - seed_x[i, chosen][:, None]
+                )
                 nearer = distance < best
                 best = np.where(nearer, distance, best)
                 label = np.where(nearer, (i * columns + chosen)[:, None], label)

@@ -25,8 +25,10 @@ SITE_UM = 2.4
 GAP_UM = 0.5
 """Widest gap between divided ends, micrometres."""
 CRISTAE_UM = 0.3
-DEFOCUSED = 0.22
-"""Share of bodies above or below the focal plane, near the nucleus where the cell is thick."""
+DEFOCUSED = 0.4
+"""Share of bodies above or below the focal plane where the cell is thick."""
+THICK_DEPTH = 0.4
+"""The cell is thick from the nucleus to here (`Cell.depth`)."""
 
 
 class Mitochondria:
@@ -57,12 +59,16 @@ class Mitochondria:
             for path in grown:
                 if not path.branch:
                     depth = float(cell.depth(path.y[:1], path.x[:1])[0])
-                    brightness.append(math.exp(rng.normal(0, 0.38)) * (1.15 - 0.35 * depth))
                     width.append(DIAMETER_UM * math.exp(rng.normal(0, 0.13)))
                     # Short ones travel, long ones mostly bend.
                     small = path.y.size < 12
-                    reach.append((rng.uniform(0.3, 0.8) if small else rng.uniform(0.12, 0.3)) / pixel_um)
-                    blurred.append(bool(depth < 0.4 and rng.random() < DEFOCUSED / 0.5))
+                    travel = (rng.uniform(0.3, 0.8) if small else rng.uniform(0.12, 0.3)) / pixel_um
+                    reach.append(min(travel, float(cell.room(path.y, path.x).min()) / 2.5))
+                    far = bool(depth < THICK_DEPTH and rng.random() < DEFOCUSED)
+                    blurred.append(far)
+                    # The pinholes dim what is out of focus.
+                    light = (1.15 - 0.35 * depth) * (0.5 if far else 1.0)
+                    brightness.append(math.exp(rng.normal(0, 0.38)) * light)
                 paths.append((path, first + path.body))
         self._brightness = np.array(brightness)
         self._blurred = np.array(blurred, dtype=bool)
@@ -79,7 +85,9 @@ class Mitochondria:
         """Number of tubules, branches not counted, if none is divided."""
         return self._brightness.size
 
-    def _lay_out(self, paths: list[tuple[TubulePath, int]], pixel_um: float, rng: np.random.Generator) -> None:
+    def _lay_out(
+        self, paths: list[tuple[TubulePath, int]], pixel_um: float, rng: np.random.Generator
+    ) -> None:
         """Resample the paths evenly, give every point its light, and place the sites of division."""
         columns: list[tuple[Floats, ...]] = []
         site_path: list[int] = []
@@ -108,7 +116,9 @@ class Mitochondria:
                 site_path.append(number)
                 site_along.append(place)
                 place += rng.uniform(0.6, 1.4) * SITE_UM / pixel_um
-        stacked = [np.concatenate(c) for c in zip(*columns, strict=True)] if columns else [np.zeros(0)] * 6
+        stacked: list[Floats] = (
+            [np.concatenate(c) for c in zip(*columns, strict=True)] if columns else [np.zeros(0)] * 6
+        )
         self._y, self._x, self._light = stacked[:3]
         self._body = stacked[3].astype(np.intp)
         path_of = stacked[4].astype(np.intp)
@@ -136,17 +146,19 @@ class Mitochondria:
         """Number of separate pieces at time point ``t``: tubules plus open gaps."""
         return self.bodies + int(np.count_nonzero(self._events.open(t) > 0.5))
 
-    def render(self, t: int, shape: tuple[int, int], border: int) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    def render(
+        self, t: int, border: int, within: NDArray[np.bool_], well_within: NDArray[np.bool_]
+    ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         """Draw the mitochondria, not yet blurred.
 
         Parameters
         ----------
         t
             Time point.
-        shape
-            Canvas, pixels (Y, X).
         border
             Pixels of canvas before the frame's first row and column.
+        within, well_within
+            Canvas: the cells, and the part of them whose defocused light does not leave them; bool, shape (Y, X).
 
         Returns
         -------
@@ -173,8 +185,8 @@ class Mitochondria:
         far = np.tile(self._blurred[self._body], len(ACROSS))
         near = ~far
         return (
-            splat(all_y[near], all_x[near], all_light[near], shape),
-            splat(all_y[far], all_x[far], all_light[far], shape),
+            splat(all_y[near], all_x[near], all_light[near], within),
+            splat(all_y[far], all_x[far], all_light[far], well_within),
         )
 
     def _tangent(self, values: Floats) -> Floats:

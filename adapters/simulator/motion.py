@@ -117,9 +117,7 @@ class Events:
         cls, rng: np.random.Generator, sites: int, *, period: tuple[float, float], likely: float
     ) -> "Events":
         """Draw periods and phases of ``sites`` sites."""
-        return cls(
-            rng.uniform(*period, sites), rng.uniform(0, 1, sites), likely, int(rng.integers(0, 2**62))
-        )
+        return cls(rng.uniform(*period, sites), rng.uniform(0, 1, sites), likely, int(rng.integers(0, 2**62)))
 
     def open(self, t: int) -> Floats:
         """How far each site is open at time point ``t``: 0 closed … 1 open, shape (sites,)."""

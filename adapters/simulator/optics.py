@@ -70,8 +70,7 @@ class Blur:
             Float32, shape (Y, X), nowhere negative.
         """
         spectrum = sum(
-            np.fft.rfft2(canvas) * transfer
-            for canvas, transfer in zip(canvases, self._transfer, strict=True)
+            np.fft.rfft2(canvas) * transfer for canvas, transfer in zip(canvases, self._transfer, strict=True)
         )
         blurred = np.fft.irfft2(np.asarray(spectrum), s=self._shape)
         return np.maximum(blurred, 0).astype(np.float32, copy=False)

@@ -13,17 +13,18 @@ __all__ = ["TubulePath", "grow_paths"]
 Floats = NDArray[np.float64]
 
 STEP_UM = 0.13
-DENSITY_PER_UM = 0.42
+DENSITY_PER_UM = 0.8
 """Length of tubules per area of cytoplasm, 1/µm."""
-LENGTH_UM = (0.5, 12.0)
-MEDIAN_UM = 2.8
-BRANCHED = 0.3
+LENGTH_UM = (0.6, 14.0)
+MEDIAN_UM = 3.6
+BRANCHED = 0.16
 """Share of paths that start as a branch of another one."""
-CROSSING = 0.25
+CROSSING = 0.2
 """Share of paths that pass over others instead of ending there."""
 CLEAR_UM = 0.7
 """Paths keep this distance from the edge of the cell, micrometres."""
-GRID_UM = 0.26
+GRID_UM = 0.2
+AHEAD_STEPS = 6
 
 
 @dataclass(frozen=True, eq=False)
@@ -73,22 +74,37 @@ class _Walker:
         room = float(self._cell.room(*here)[0])
         return depth > 0.03 and room > self._clear, depth, math.atan2(y - self._cell.cy, x - self._cell.cx)
 
-    def walk(self, y: float, x: float, heading: float, length: float, body: int, *, over: bool) -> list[tuple[float, float]]:
-        """Walk until ``length`` pixels are made, the cytoplasm ends or another body is in the way."""
+    def _passable(self, y: float, x: float, body: int, *, over: bool) -> tuple[bool, float, float]:
+        allowed, depth, outward = self._allowed(y, x)
+        return allowed and (over or self._free(y, x, body)), depth, outward
+
+    def _evasion(self, y: float, x: float, heading: float, body: int, *, over: bool) -> float:
+        """Turn to make now because something is ahead; 0 if the way is free."""
+        ahead = AHEAD_STEPS * self._step
+        for turn in (0.0, 0.5, -0.5, 1.0, -1.0):
+            there = y + ahead * math.sin(heading + turn), x + ahead * math.cos(heading + turn)
+            if self._passable(*there, body, over=over)[0]:
+                return turn / AHEAD_STEPS
+        return 0.0
+
+    def walk(
+        self, y: float, x: float, heading: float, length: float, body: int, *, over: bool
+    ) -> list[tuple[float, float]]:
+        """Walk until ``length`` pixels are made, or the edge of the cytoplasm or another body is in the way."""
         points = [(y, x)]
         curvature = 0.0
-        for count in range(int(length / self._step)):
+        for _ in range(int(length / self._step)):
             y += self._step * math.sin(heading)
             x += self._step * math.cos(heading)
-            allowed, depth, outward = self._allowed(y, x)
-            if not allowed or not (over or count < 4 or self._free(y, x, body)):
+            passable, depth, outward = self._passable(y, x, body, over=over)
+            if not passable:
                 break
             points.append((y, x))
             # Near the nucleus tubules run around it, further out along the microtubules towards the edge.
             wanted = outward if depth > 0.25 else outward + math.pi / 2
-            steer = 0.05 * math.sin(2 * (wanted - heading)) / 2
-            curvature = 0.9 * curvature + self._rng.normal(0, 0.035)
-            heading += curvature + steer
+            steer = 0.03 * math.sin(2 * (wanted - heading))
+            curvature = 0.88 * curvature + self._rng.normal(0, 0.034)
+            heading += curvature + steer + self._evasion(y, x, heading, body, over=over)
         return points
 
     def claim(self, points: list[tuple[float, float]], body: int) -> None:
@@ -128,7 +144,7 @@ def grow_paths(cell: Cell, pixel_um: float, rng: np.random.Generator) -> list[Tu
     paths: list[TubulePath] = []
     made, bodies, failures = 0.0, 0, 0
     shortest = LENGTH_UM[0] / pixel_um
-    while made < wanted and failures < 300:
+    while made < wanted and failures < 500:
         length = float(np.clip(MEDIAN_UM * math.exp(rng.normal(0, 0.85)), *LENGTH_UM)) / pixel_um
         branch = bool(paths) and rng.random() < BRANCHED
         if branch:
@@ -147,7 +163,7 @@ def grow_paths(cell: Cell, pixel_um: float, rng: np.random.Generator) -> list[Tu
             heading = rng.uniform(0, 2 * math.pi)
         points = walker.walk(y, x, heading, length, body, over=bool(rng.random() < CROSSING))
         size = (len(points) - 1) * STEP_UM / pixel_um
-        if size < shortest:
+        if size < (2 * shortest if branch else shortest):
             failures += 1
             continue
         walker.claim(points, body)

@@ -24,7 +24,7 @@ class Specimen:
     """Live cells with labelled structures, seen through a microscope, without noise.
 
     The state at a time point follows in closed form from the settings' seed and the time point: any frame can be
-    made again in any order, in any process. Construction draws the rest shapes (0.3 s for 512 × 512 pixels).
+    made again in any order, in any process. Construction draws the rest shapes (0.5 s for 512 × 512 pixels).
 
     Parameters
     ----------
@@ -37,25 +37,33 @@ class Specimen:
         pixel = settings.pixel_size_um
         frame = settings.height, settings.width
         far = DEFOCUS_UM / pixel
-        self._border = int(np.ceil(4 * far)) + 2
-        self._canvas = (_fast_length(frame[0] + 2 * self._border), _fast_length(frame[1] + 2 * self._border))
-        self._cells = plan_cells(*frame, pixel, self._rng("cells"))
+        sigmas = {name: self._sigma(name) for name in dict.fromkeys(settings.channels)}
+        self._widest = max(sigmas.values())
+        self._border = int(np.ceil(6 * np.hypot(far, self._widest))) + 2
+        self._canvas = _fast_length(frame[0] + 2 * self._border), _fast_length(frame[1] + 2 * self._border)
         self._background = BACKGROUND * settings.photons
+        self._cells = plan_cells(*frame, pixel, self._rng("cells"))
         self._structures: dict[str, Mitochondria | Reticulum] = {}
         self._blurs: dict[str, Blur] = {}
-        self._widest = 0.0
-        for name in dict.fromkeys(settings.channels):
-            sigma = psf_fwhm_um(settings.modality, name) / FWHM_PER_SIGMA / pixel
+        for name, sigma in sigmas.items():
             if name == "mitochondria":
                 self._structures[name] = Mitochondria(self._cells, pixel, self._rng(name))
                 self._blurs[name] = Blur(self._canvas, (sigma, float(np.hypot(sigma, far))))
             else:
-                sigma = float(np.hypot(sigma, TUBULE_FWHM_UM / FWHM_PER_SIGMA / pixel))
                 self._structures[name] = Reticulum(self._cells, pixel, self._rng(name))
                 self._blurs[name] = Blur(self._canvas, (sigma,))
-            self._widest = max(self._widest, sigma)
-        self._thickness = self._cut(Blur(self._canvas, (self._widest,))(self._cytosol()))
+        cytosol = self._cytosol()
+        self._inside = cytosol > 0
+        self._well_inside = ~_grown(~self._inside, int(np.ceil(6 * far)))
+        self._thickness = self._cut(Blur(self._canvas, (self._widest,))(cytosol))
         self._scale = {name: self._normalise(name) for name in self._structures}
+
+    def _sigma(self, name: str) -> float:
+        """Standard deviation of what blurs a channel's points of light: optics and, for thin tubules, their width."""
+        fwhm = psf_fwhm_um(self._settings.modality, name)
+        if name == "er":
+            fwhm = float(np.hypot(fwhm, TUBULE_FWHM_UM))
+        return fwhm / FWHM_PER_SIGMA / self._settings.pixel_size_um
 
     def _rng(self, what: str) -> np.random.Generator:
         return np.random.default_rng([self._settings.seed, 0x5C, SALT[what]])
@@ -82,8 +90,8 @@ class Specimen:
         """Blurred light of the labelled structure in the frame, arbitrary units."""
         structure, blur = self._structures[name], self._blurs[name]
         if isinstance(structure, Mitochondria):
-            return self._cut(blur(*structure.render(t, self._canvas, self._border)))
-        return self._cut(blur(structure.render(t, self._canvas, self._border)))
+            return self._cut(blur(*structure.render(t, self._border, self._inside, self._well_inside)))
+        return self._cut(blur(structure.render(t, self._border, self._inside)))
 
     def _normalise(self, name: str) -> tuple[np.float32, NDArray[np.float32]]:
         """Factor and cytosol image that give the asked-for photons in the first frame."""
@@ -121,16 +129,9 @@ class Specimen:
 
     def empty(self) -> NDArray[np.bool_]:
         """Where there is only background, in all channels and at all times: bool, shape (Y, X)."""
-        reach = int(np.ceil(6 * self._widest)) + 1
-        inside = self._cytosol() > 0
-        for axis in (0, 1):
-            grown = np.cumsum(inside, axis=axis)
-            size = inside.shape[axis]
-            high = np.minimum(np.arange(size) + reach, size - 1)
-            low = np.maximum(np.arange(size) - reach - 1, 0)
-            inside = np.take(grown, high, axis=axis) > np.take(grown, low, axis=axis)
+        lit = _grown(self._inside, int(np.ceil(6 * self._widest)) + 1)
         b = self._border
-        return ~inside[b : b + self._settings.height, b : b + self._settings.width]
+        return ~lit[b : b + self._settings.height, b : b + self._settings.width]
 
     def fragments(self, t: int) -> int:
         """Number of separate mitochondria at time point ``t``; 0 if they are not labelled."""
@@ -149,3 +150,15 @@ def _fast_length(size: int) -> int:
         if rest == 1:
             return length
         length += 1
+
+
+def _grown(mask: NDArray[np.bool_], reach: int) -> NDArray[np.bool_]:
+    """Every place with a true one at most ``reach`` pixels away along each axis."""
+    for axis in (0, 1):
+        count = np.cumsum(mask, axis=axis)
+        places = np.arange(mask.shape[axis])
+        upto = np.take(count, np.minimum(places + reach, places[-1]), axis=axis)
+        before = np.take(count, np.maximum(places - reach - 1, 0), axis=axis)
+        before[places <= reach if axis == 0 else (slice(None), places <= reach)] = 0
+        mask = upto > before
+    return mask
