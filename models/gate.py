@@ -147,8 +147,8 @@ def _objections(
         )
     if not errors:
         yield (
-            "noise is correlated between neighbours, and there are no two consecutive held-out frames to compare: nothing "
-            "proves that the model removes noise"
+            "noise is correlated between neighbours, and there are no two consecutive held-out frames to compare: "
+            "nothing proves that the model removes noise"
         )
     else:
         yield from _rivals_that_win(figures, errors, kind)

@@ -294,31 +294,36 @@ def _could_be_ceiling(dtype: np.dtype[Any], top: float) -> bool:
 def _report(patches: Float32, frames: Float32, factor: float) -> NoiseReport | None:
     """Take the figures of the quietest patches.
 
-    `frames` are the same places in the frames, and `factor` is how much stronger the noise of `patches` is
-    than theirs.
+    `frames` are the same places in the frames, and `factor` is how much stronger the noise of `patches` is than
+    theirs. A patch is chosen by one half and measured on the other: to measure what was chosen for being flat
+    would find less noise than there is.
     """
-    statistics = twin_statistics(patches)
-    noisy = np.flatnonzero(np.isfinite(statistics.coarse))
-    if noisy.size == 0:
-        return None
-    order = noisy[np.argsort(statistics.coarse[noisy])]
-    quiet = order[: max(1, round(QUIET_SHARE * noisy.size))]
-    fine = float(np.median(statistics.fine[quiet]))
-    # the quietest patches are a low quantile of the noise's own scatter: undo that
-    coarse = float(np.median(statistics.coarse[quiet])) / max(0.2, 1 - 1.645 * statistics.coarse_sd)
-    field = _without_plane(patches[quiet])
+    half = patches.shape[2] // 2
+    halves = (patches[:, :, :half], patches[:, :, half : 2 * half])
+    statistics = [twin_statistics(side) for side in halves]
+    fine, coarse, fields, levels = [], [], [], []
+    for chooser, measured in ((0, 1), (1, 0)):
+        flatness = statistics[chooser].coarse
+        noisy = np.flatnonzero(np.isfinite(flatness) & np.isfinite(statistics[measured].coarse))
+        if noisy.size == 0:
+            return None
+        quiet = noisy[np.argsort(flatness[noisy])][: max(1, round(QUIET_SHARE * noisy.size))]
+        fine.append(statistics[measured].fine[quiet])
+        coarse.append(statistics[measured].coarse[quiet])
+        fields.append(_without_plane(halves[measured][quiet]))
+        levels.append(frames[quiet])
+    field = np.concatenate(fields)
+    fine_null = float(np.median(np.concatenate(fine)))
     power = np.mean(field * field, axis=(1, 2))
-    across = (
-        np.mean(field[:, :, 1:] * field[:, :, :-1], axis=(1, 2)) / power if field.shape[2] > 1 else 0 * power
-    )
-    down = np.mean(field[:, 1:] * field[:, :-1], axis=(1, 2)) / power if field.shape[1] > 1 else 0 * power
+    across = np.mean(field[:, :, 1:] * field[:, :, :-1], axis=(1, 2)) / power
+    down = np.mean(field[:, 1:] * field[:, :-1], axis=(1, 2)) / power
     return NoiseReport(
         std=float(np.median(np.sqrt(power))) / factor,
-        twin_correlation=(fine - 1) / (fine + 1),
+        twin_correlation=(fine_null - 1) / (fine_null + 1),
         neighbour_correlation=float(np.median((across + down) / 2)),
-        fine_null=fine,
-        coarse_null=coarse,
-        level=float(np.mean(frames[quiet])),
+        fine_null=fine_null,
+        coarse_null=float(np.median(np.concatenate(coarse))),
+        level=float(np.mean(np.concatenate(levels))),
     )
 
 
