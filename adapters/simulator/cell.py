@@ -6,16 +6,17 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Cell", "plan_cells"]
+__all__ = ["ANGLES", "Cell", "plan_cells"]
 
 Floats = NDArray[np.float64]
 
 ANGLES = 720
+"""Directions in which outlines are tabulated."""
 MAX_CELL_UM = 48.0
 BORDER_UM = 1.6
 """Structures are drawn this far beyond the field, so that its edge cuts through them, micrometres."""
-COVERAGE = 0.7
-"""Share of its part of the field that a cell covers; the rest is empty."""
+COVERAGE = 0.76
+"""Share of its part of the field that a cell covers with its blurred edge; the rest is empty."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,6 +60,10 @@ class Cell:
         distance, _, edge = self.polar(y, x)
         return edge - distance
 
+    def clearance(self, wanted: float) -> float:
+        """Distance to keep from the edge: ``wanted`` pixels, in very small cells a tenth of their radius."""
+        return min(wanted, 0.1 * float(self.outline.mean()))
+
     def area(self) -> float:
         """Area of the cytoplasm inside the cell's box, square pixels."""
         y0, x0, y1, x1 = self.box
@@ -68,8 +73,8 @@ class Cell:
         return float(np.count_nonzero((depth > 0) & (depth < 1))) * step * step
 
 
-def plan_cells(height: int, width: int, pixel_um: float, rng: np.random.Generator) -> list[Cell]:
-    """Lay out cells over the field, one per part of at most 48 µm, each covering seven tenths of its part.
+def plan_cells(height: int, width: int, pixel_um: float, blur: float, rng: np.random.Generator) -> list[Cell]:
+    """Lay out cells over the field, one per part of at most 48 µm, each covering three quarters of its part.
 
     Parameters
     ----------
@@ -77,6 +82,8 @@ def plan_cells(height: int, width: int, pixel_um: float, rng: np.random.Generato
         Field, pixels.
     pixel_um
         Pixel size, micrometres.
+    blur
+        How far light spreads beyond the edge of a cell, pixels.
     rng
         Source of the shapes.
 
@@ -89,13 +96,20 @@ def plan_cells(height: int, width: int, pixel_um: float, rng: np.random.Generato
     columns = math.ceil(width * pixel_um / MAX_CELL_UM)
     high, wide = height / rows, width / columns
     return [
-        _cell((row * high, column * wide, (row + 1) * high, (column + 1) * wide), BORDER_UM / pixel_um, rng)
+        _cell(
+            (row * high, column * wide, (row + 1) * high, (column + 1) * wide),
+            BORDER_UM / pixel_um,
+            blur,
+            rng,
+        )
         for row in range(rows)
         for column in range(columns)
     ]
 
 
-def _cell(part: tuple[float, float, float, float], border: float, rng: np.random.Generator) -> Cell:
+def _cell(
+    part: tuple[float, float, float, float], border: float, blur: float, rng: np.random.Generator
+) -> Cell:
     y0, x0, y1, x1 = part
     height, width = y1 - y0, x1 - x0
     cy = y0 + height * rng.uniform(0.44, 0.56)
@@ -120,7 +134,7 @@ def _cell(part: tuple[float, float, float, float], border: float, rng: np.random
     low, high = 0.2, 3.0
     for _ in range(24):
         middle = (low + high) / 2
-        covered = float(np.mean(scaled(middle).room(grid_y, grid_x) > 0))
+        covered = float(np.mean(scaled(middle).room(grid_y, grid_x) > -blur))
         low, high = (middle, high) if covered < COVERAGE else (low, middle)
     return scaled(low)
 

@@ -91,7 +91,7 @@ class Reticulum:
     def _network(self, cell: Cell, rng: np.random.Generator) -> _Network:
         y, x, start, end = polygon_mesh(cell, POLYGON_UM / self._pixel_um, rng)
         depth = cell.depth(y, x)
-        good = (depth > 0.0) & (cell.room(y, x) > CLEAR_UM / self._pixel_um)
+        good = (depth > 0.0) & (cell.room(y, x) > cell.clearance(CLEAR_UM / self._pixel_um))
         keep = good[start] & good[end]
         # Towards the edge of the cell the network has gaps and loose ends.
         keep &= rng.random(start.size) > 0.05 + 0.2 * np.clip(depth[start], 0, 1)

@@ -39,10 +39,11 @@ class Specimen:
         far = DEFOCUS_UM / pixel
         sigmas = {name: self._sigma(name) for name in dict.fromkeys(settings.channels)}
         self._widest = max(sigmas.values())
+        self._spread = int(np.ceil(6 * self._widest)) + 1
         self._border = int(np.ceil(6 * np.hypot(far, self._widest))) + 2
         self._canvas = _fast_length(frame[0] + 2 * self._border), _fast_length(frame[1] + 2 * self._border)
         self._background = BACKGROUND * settings.photons
-        self._cells = plan_cells(*frame, pixel, self._rng("cells"))
+        self._cells = plan_cells(*frame, pixel, self._spread, self._rng("cells"))
         self._structures: dict[str, Mitochondria | Reticulum] = {}
         self._blurs: dict[str, Blur] = {}
         for name, sigma in sigmas.items():
@@ -129,7 +130,7 @@ class Specimen:
 
     def empty(self) -> NDArray[np.bool_]:
         """Where there is only background, in all channels and at all times: bool, shape (Y, X)."""
-        lit = _grown(self._inside, int(np.ceil(6 * self._widest)) + 1)
+        lit = _grown(self._inside, self._spread)
         b = self._border
         return ~lit[b : b + self._settings.height, b : b + self._settings.width]
 
