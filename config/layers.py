@@ -165,10 +165,10 @@ def _read_value(text: str, info: KeyInfo | None) -> object:
     except tomllib.TOMLDecodeError:
         parsed = {}
     value: object = parsed["value"] if set(parsed) == {"value"} else text
-    if info is None or isinstance(value, dict):
+    if info is None:
         return value
     if info.kind in {"text", "path"} and not isinstance(value, str):
         return text
-    if info.kind == "list" and not isinstance(value, list):
+    if info.kind == "list" and not isinstance(value, list | dict):
         return [part.strip() for part in str(value).split(",")]
     return value

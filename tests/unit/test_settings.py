@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 from hypothesis import given
+from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
@@ -108,6 +109,8 @@ def test_none_takes_back_what_a_lower_layer_said(write):
         (r"\\server\share\my runs", Path(r"\\server\share\my runs")),
         (r"'C:\data'", Path(r"C:\data")),
         ("a=b", Path("a=b")),
+        ("{a=1}", Path("{a=1}")),
+        ("[1]", Path("[1]")),
         ("2024", Path("2024")),
         ("true", Path("true")),
         ("/data/µ-scope", Path("/data/µ-scope")),
@@ -313,6 +316,7 @@ def test_written_settings_explain_each_key():
     assert [lines[number] for number in keys if not lines[number - 1].startswith("# ")] == []
 
 
+@hypothesis_settings(deadline=None)  # loading opens a file, and a shared machine may be slow
 @given(
     out=st.text(st.characters(exclude_categories=("Cc", "Cs")), min_size=1).filter(
         lambda s: Path(s) != Path()
