@@ -120,8 +120,12 @@ class FolderSettings(Section):
     settle_s: float = Field(default=30.0, gt=0, le=86400)
     """An incomplete file that has not changed for so long is given up, named and counted."""
 
-    stack_axes: str | None = Field(default=None, pattern=r"^[tczp]*$")
-    """Meaning of the extra axes of stacks without metadata, slowest first, e.g. ``tc``; none means t."""
+    first_index: Literal[0, 1] = 0
+    """Number that means the first one in file names read by ``pattern``."""
+
+    stack_axes: str | None = Field(default=None, pattern=r"^([tczp]\d*)*$")
+    """Meaning of the extra axes of stacks, slowest first, e.g. ``tc2``: with lengths where a file says only how
+    many pages it has. None believes the file's metadata, else means t (z where the file's name gives t)."""
 
     pixel_size_um: float | None = Field(default=None, gt=0)
     """Pixel size, micrometres, where the files do not say it."""

@@ -1,0 +1,209 @@
+"""Takes the complete planes of one file, each once, and hands them to the sink with their keys."""
+
+import logging
+import time
+from dataclasses import replace
+from typing import Any, BinaryIO
+
+from quietscope.adapters.folder.contents import Contents, Plane, Refusal, look_into
+from quietscope.adapters.folder.inventory import FileRecord, Inventory
+from quietscope.adapters.folder.keys import KeyMaker
+from quietscope.adapters.folder.readers import read_mm_metadata, read_plane
+from quietscope.adapters.folder.sharing import open_shared
+from quietscope.adapters.folder.stack_axes import StackInfo, plain_stack
+from quietscope.adapters.frame import Frame, Series
+from quietscope.adapters.protocols import Sink
+from quietscope.config.errors import FrameError
+from quietscope.config.sources import FolderSettings
+
+__all__ = ["Taker"]
+
+_LOG = logging.getLogger("quietscope.folder")
+
+
+class Taker:
+    """Takes planes out of files.
+
+    Parameters
+    ----------
+    settings
+        The folder's settings.
+    inventory
+        What is known of the files.
+    keys
+        Makes the keys.
+    sink
+        Takes the frames.
+    """
+
+    def __init__(self, settings: FolderSettings, inventory: Inventory, keys: KeyMaker, sink: Sink) -> None:
+        self._settings = settings
+        self._inventory = inventory
+        self._keys = keys
+        self._sink = sink
+        self._series: Series | None = None
+
+    def look(self, record: FileRecord, *, give_up: bool = False) -> bool:
+        """Take what is complete of a file.
+
+        Parameters
+        ----------
+        record
+            The file.
+        give_up
+            Nothing more is expected: name what is missing, and take what lies behind it.
+
+        Returns
+        -------
+        bool
+            True if nothing announced is missing, or if the file was given up.
+        """
+        try:
+            file = open_shared(self._inventory.path(record))
+        except OSError as error:
+            return self._unopened(record, error, give_up=give_up)
+        with file:
+            waiting = self._take(record, file, give_up=give_up)
+        if record.problem and give_up:
+            self._name(record)
+        elif not record.problem and not waiting and record.named:
+            record.named = False
+            _LOG.info("%s had been given up and is complete now: taken after all", record.shown)
+        return give_up or not (record.problem or waiting)
+
+    def vanished(self, record: FileRecord) -> None:
+        """Name a file that disappeared before it could be taken."""
+        if record.named:
+            return
+        record.named = True
+        taken = record.taken - len(record.skipped)
+        detail = (
+            f"it disappeared before it could be taken whole ({taken} of its planes were); keep it in place"
+        )
+        self._sink.reject(record.shown, "vanished", detail)
+
+    def _unopened(self, record: FileRecord, error: OSError, *, give_up: bool) -> bool:
+        if isinstance(error, FileNotFoundError | NotADirectoryError):
+            record.vanished_s = record.vanished_s or time.monotonic()
+            record.problem, record.reason = "it has disappeared", "vanished"
+            return False
+        record.problem = f"it cannot be read ({error.strerror or error}); allow quietscope to read it"
+        record.reason = "unreadable"
+        if give_up:
+            self._name(record)
+        return give_up
+
+    def _name(self, record: FileRecord) -> None:
+        if record.named:
+            return
+        record.named = True
+        taken = record.taken - len(record.skipped)
+        detail = (
+            f"{record.problem}; {taken} of its planes were taken; it will be taken once it becomes complete"
+        )
+        self._sink.reject(record.shown, record.reason, detail)
+
+    def _refuse(self, record: FileRecord, index: int | None, reason: str, detail: str) -> None:
+        if index is None:
+            record.named = True
+        else:
+            record.taken = max(record.taken, index + 1)
+            record.skipped.discard(index)
+        if reason not in record.refusals:
+            record.refusals.add(reason)
+            self._sink.reject(record.shown, reason, detail if not index else f"page {index}: {detail}")
+
+    def _look_into(self, record: FileRecord, file: BinaryIO) -> Contents:
+        name = self._keys.name_key(record)
+        resumable = record.taken > 1 and not record.skipped
+        return look_into(
+            file,
+            record.name.rpartition("/")[2],
+            wanted=min(record.skipped, default=record.taken),
+            cursor=record.cursor if resumable else None,
+            free_axis=next((axis for axis in "tzcp" if axis not in name.axes), "t"),
+            stack_axes=self._settings.stack_axes,
+        )
+
+    def _take(self, record: FileRecord, file: BinaryIO, *, give_up: bool) -> bool:
+        """Take planes; True if complete planes were left for later."""
+        record.vanished_s = None
+        try:
+            contents = self._look_into(record, file)
+        except FrameError as error:
+            record.problem = ""
+            self._refuse(record, None, error.reason, str(error))
+            return False
+        except OSError as error:
+            record.problem, record.reason = f"it cannot be read ({error.strerror or error})", "unreadable"
+            return False
+        record.problem, record.reason = contents.problem, "truncated"
+        record.cursor = contents.cursor
+        if contents.info is not None and (record.info is None or record.taken < 2):
+            record.info = contents.info
+        for found in (*contents.planes, *(contents.beyond if give_up else ())):
+            if not self._take_one(record, file, found, give_up=give_up):
+                break
+        return bool(contents.beyond) and not give_up
+
+    def _take_one(self, record: FileRecord, file: BinaryIO, found: Plane | Refusal, *, give_up: bool) -> bool:
+        """Deal with one plane; False if it has to be tried again."""
+        index = found.index
+        if index is not None and index < record.taken and index not in record.skipped:
+            return True
+        if isinstance(found, Refusal):
+            self._refuse(record, index, found.reason, found.detail)
+            return True
+        received_ns = time.time_ns()
+        try:
+            pixels = read_plane(file, found)
+            said = read_mm_metadata(file, found)
+            info = record.info or plain_stack()
+            key = self._keys.key(record, info, found.index, said)
+        except (FrameError, OSError) as error:
+            reason = error.reason if isinstance(error, FrameError) else "unreadable"
+            if reason not in {"truncated", "unreadable"}:
+                self._refuse(record, index, reason, str(error))
+                return True
+            record.problem, record.reason = f"page {found.index}: {error}", reason
+            record.cursor = None
+            if give_up:
+                self._pass_over(record, found.index + 1)
+            return give_up
+        self._pass_over(record, found.index)
+        record.taken = max(record.taken, found.index + 1)
+        record.skipped.discard(found.index)
+        exposure_ms = _positive(said.get("Exposure-ms")) or info.exposure_ms
+        metadata = {"name": record.shown, "page": found.index}
+        self._submit(Frame(pixels, key, received_ns, exposure_ms, metadata), info, said)
+        return True
+
+    @staticmethod
+    def _pass_over(record: FileRecord, end: int) -> None:
+        record.skipped.update(range(record.taken, end))
+        record.taken = max(record.taken, end)
+
+    def _submit(self, frame: Frame, info: StackInfo, said: dict[str, Any]) -> None:
+        channels = self._keys.channels
+        if self._series is None:
+            height, width = frame.pixels.shape
+            self._series = Series(
+                height=height,
+                width=width,
+                dtype=frame.pixels.dtype.name,
+                channels=channels,
+                source=f"folder {self._inventory.root}",
+                pixel_size_um=_positive(said.get("PixelSizeUm"))
+                or info.pixel_size_um
+                or self._settings.pixel_size_um,
+                planned=dict(info.planned),
+            )
+            self._sink.start(self._series)
+        elif channels != self._series.channels:
+            self._series = replace(self._series, channels=channels)
+            self._sink.start(self._series)
+        self._sink.submit(frame)
+
+
+def _positive(value: object) -> float | None:
+    return float(value) if isinstance(value, int | float) and value > 0 else None
