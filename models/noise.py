@@ -36,6 +36,9 @@ PATCH = 64
 QUIET_SHARE = 0.1
 """Share of the patches, those with the least coarse structure, that count as free of structure."""
 
+MIN_COARSE = 4
+"""Fewest 8×8-pixel means whose variance about a plane says anything; smaller patches have fine structure only."""
+
 CORRELATED = 0.3
 """Twin correlation above which spatial twins share so much noise that training on them cannot remove it."""
 
@@ -199,8 +202,9 @@ def twin_statistics(patches: Float32) -> TwinStatistics:
     middle = (a + b) * np.float32(0.5)
     with np.errstate(divide="ignore", invalid="ignore"):
         fine = np.where(variance > 0, 4 * np.var(middle, axis=(1, 2)) / variance, np.inf)
-        coarse_variance = _coarse_variance(middle)
-        coarse = np.where(variance > 0, 64 * coarse_variance / variance, np.inf)
+        coarse = np.where(variance > 0, 64 * _coarse_variance(middle) / variance, np.inf)
+    if (height // 8) * (width // 8) < MIN_COARSE:
+        coarse = fine
     return TwinStatistics(
         variance.astype(np.float32), fine.astype(np.float32), coarse.astype(np.float32), blocks
     )
@@ -331,7 +335,7 @@ def _coarse_variance(middle: Float32) -> Float32:
     """Variance of 8×8-pixel means about the best plane, from 2×2-block means (N, h/2, w/2)."""
     count, height, width = middle.shape
     rows, columns = height // 4, width // 4
-    if rows * columns < 4:
+    if rows * columns < MIN_COARSE:
         return np.zeros(count, np.float32)
     means = middle[:, : rows * 4, : columns * 4].reshape(count, rows, 4, columns, 4).mean(axis=(2, 4))
     free = max(rows * columns - 3, 1)

@@ -10,7 +10,7 @@ an empty patch is never stretched until its noise looks like signal.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from typing import Any, Literal, cast, get_args
 
 import numpy as np
@@ -40,6 +40,9 @@ PATCH_SCALE_SHARE = 0.05
 
 PUBLISHED_SHARE = 0.1
 """Share of high-risk patches above which the published rule takes the image-wise scale for the series."""
+
+PREFIX = "normalisation"
+"""First word of the keys in a model's metadata."""
 
 Float32 = NDArray[np.float32]
 
@@ -165,18 +168,12 @@ class Normaliser:
 
     def to_metadata(self) -> dict[str, str]:
         """Everything needed to build this normaliser again, as text for a model file; see `from_metadata`."""
-        return {
-            "normalisation": self.rule,
-            "normalisation.offset": repr(float(self.stream.offset)),
-            "normalisation.scale": repr(float(self.stream.scale)),
-            "normalisation.noise_std": repr(float(self.stream.noise_std)),
-            "normalisation.twin_correlation": repr(float(self.noise.twin_correlation)),
-            "normalisation.neighbour_correlation": repr(float(self.noise.neighbour_correlation)),
-            "normalisation.fine_null": repr(float(self.noise.fine_null)),
-            "normalisation.coarse_null": repr(float(self.noise.coarse_null)),
-            "normalisation.level": repr(float(self.noise.level)),
-            "normalisation.image_wise": "true" if self.image_wise else "false",
+        stream = {f"{PREFIX}.{key}": repr(float(value)) for key, value in asdict(self.stream).items()}
+        noise = {
+            f"{PREFIX}.background.{key}": repr(float(value)) for key, value in asdict(self.noise).items()
         }
+        image_wise = "true" if self.image_wise else "false"
+        return {PREFIX: self.rule, **stream, **noise, f"{PREFIX}.image_wise": image_wise}
 
     @classmethod
     def from_metadata(cls, metadata: Mapping[str, str]) -> "Normaliser":
@@ -187,23 +184,16 @@ class Normaliser:
         quietscope.config.ModelError
             If an entry is missing or is not what it should be.
         """
-        rule = _check_rule(metadata.get("normalisation"))
-        values = {key: _number(metadata, f"normalisation.{key}") for key in _NUMBERS}
-        if values["scale"] <= 0:
+        rule = _check_rule(metadata.get(PREFIX))
+        stream = StreamScale(*(_number(metadata, f"{PREFIX}.{entry.name}") for entry in fields(StreamScale)))
+        if stream.scale <= 0:
             raise ModelError(
-                f"model metadata: normalisation.scale is {values['scale']}, not > 0; export the model again"
+                f"model metadata: {PREFIX}.scale is {stream.scale}, not > 0; export the model again"
             )
-        std = values["noise_std"]
         noise = NoiseReport(
-            std,
-            values["twin_correlation"],
-            values["neighbour_correlation"],
-            values["fine_null"],
-            values["coarse_null"],
-            values["level"],
+            *(_number(metadata, f"{PREFIX}.background.{entry.name}") for entry in fields(NoiseReport))
         )
-        stream = StreamScale(values["offset"], values["scale"], std)
-        return cls(rule, stream, noise, metadata.get("normalisation.image_wise") == "true")
+        return cls(rule, stream, noise, metadata.get(f"{PREFIX}.image_wise") == "true")
 
     def _image_parameters(self, count: int, image: NDArray[Any] | None) -> tuple[Float32, Float32]:
         if image is None:
@@ -224,18 +214,6 @@ class Normaliser:
             offset = np.where(risky, np.float32(self.stream.offset), offset)
             scale = np.where(risky, np.float32(self.stream.scale), scale)
         return offset.astype(np.float32), scale.astype(np.float32)
-
-
-_NUMBERS = (
-    "offset",
-    "scale",
-    "noise_std",
-    "twin_correlation",
-    "neighbour_correlation",
-    "fine_null",
-    "coarse_null",
-    "level",
-)
 
 
 def _check_rule(rule: object) -> Rule:

@@ -137,7 +137,7 @@ def classify_noise(
         background.
     """
     known = twin_statistics(patches) if statistics is None else statistics
-    if known.blocks < 2:
+    if known.blocks < 2 or len(patches) == 0:
         return np.full(len(patches), Risk.HIGH_BACKGROUND, np.uint8)
     fine_limit = noise.fine_null * (1 + DEVIATIONS * known.fine_sd)
     coarse_limit = noise.coarse_null * (1 + DEVIATIONS * known.coarse_sd)
