@@ -1,8 +1,8 @@
 """The ingest wire, sender's side: lossless, acknowledged, bounded.
 
-Everything that enters the store comes over this wire: raw frames from programs beside the microscope, denoised
-frames and verdicts from quietscope's own processes. A sender keeps each message until the recorder says that it is
-on disk. `docs/protocol.md` specifies the messages.
+Everything that enters the store comes over this wire: raw frames from programs beside the microscope,
+denoised frames and verdicts from quietscope's own processes. A sender keeps each message until the recorder
+says that it is on disk. `docs/protocol.md` specifies the messages.
 """
 
 import json
@@ -11,7 +11,7 @@ import uuid
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import zmq
@@ -32,7 +32,7 @@ def encode_message(header: Mapping[str, Any], pixels: Pixels | None = None) -> l
         return [PROTOCOL.encode(), json.dumps(head).encode()]
     plane = np.ascontiguousarray(pixels, dtype=pixels.dtype.newbyteorder("<"))
     head |= {"shape": list(plane.shape), "dtype": plane.dtype.name}
-    return [PROTOCOL.encode(), json.dumps(head).encode(), memoryview(plane).cast("B")]
+    return [PROTOCOL.encode(), json.dumps(head).encode(), plane.data.cast("B")]
 
 
 def decode_message(parts: Sequence[bytes | memoryview]) -> tuple[dict[str, Any], Pixels | None]:
@@ -87,7 +87,8 @@ class Ack:
     number
         The message's number.
     status
-        ``stored`` (on disk and in the ledger), ``rejected`` (not valid, see `reason`) or ``closed`` (intake has ended).
+        ``stored`` (on disk and in the ledger), ``rejected`` (not valid, see `reason`) or ``closed`` (intake
+        has ended).
     reason
         Words for a rejection.
     """
@@ -100,8 +101,8 @@ class Ack:
 class IngestClient:
     """Sends messages to the recorder and keeps each until it is acknowledged.
 
-    To be used from one thread. A message that is not acknowledged within `resend_s` is sent again; the recorder knows
-    repeats by sender and number.
+    To be used from one thread. A message that is not acknowledged within `resend_s` is sent again; the
+    recorder knows repeats by sender and number.
 
     Parameters
     ----------
@@ -131,7 +132,7 @@ class IngestClient:
         self._open: OrderedDict[int, tuple[list[bytes | memoryview], int, float]] = OrderedDict()
         self._socket.connect(endpoint)
 
-    def __enter__(self) -> "IngestClient":
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -152,8 +153,10 @@ class IngestClient:
         """Whether another frame may be sent at once."""
         return self._bytes < self._budget
 
-    def send(self, kind: str, *, pixels: Pixels | None = None, timeout_s: float = 60.0, **fields: Any) -> int:
-        """Send a message of type `kind`; waits for room in the byte budget.
+    def send(
+        self, message: str, *, pixels: Pixels | None = None, timeout_s: float = 60.0, **fields: Any
+    ) -> int:
+        """Send a message of type `message`; waits for room in the byte budget.
 
         Returns
         -------
@@ -175,7 +178,7 @@ class IngestClient:
                 )
                 raise WireError(msg)
         self._number += 1
-        parts = encode_message({"type": kind, "n": self._number, "sender": self._sender, **fields}, pixels)
+        parts = encode_message({"type": message, "n": self._number, "sender": self._sender, **fields}, pixels)
         nbytes = 0 if pixels is None else int(pixels.nbytes)
         self._open[self._number] = (parts, nbytes, time.monotonic())
         self._bytes += nbytes

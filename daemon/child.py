@@ -14,6 +14,8 @@ __all__ = ["Child", "Event"]
 
 Event = dict[str, Any]
 
+_NEW_GROUP = 0x00000200  # CREATE_NEW_PROCESS_GROUP, which only exists on Windows
+
 
 class Child:
     """One child process.
@@ -38,9 +40,7 @@ class Child:
         self._lock = threading.Lock()
         # Ctrl-C goes to the whole foreground group: children have a group of their own, the parent tells them.
         own_group: dict[str, Any] = (
-            {"creationflags": subprocess.CREATE_NEW_PROCESS_GROUP}
-            if sys.platform == "win32"
-            else {"start_new_session": True}
+            {"creationflags": _NEW_GROUP} if os.name == "nt" else {"start_new_session": True}
         )
         with errors.open("ab") as sink:
             self._process = subprocess.Popen(

@@ -210,7 +210,8 @@ class Engine:
                     self.ending.faults.append(f"the recorder ended with status {event['status']}")
                 self.phase = Phase.ENDED
             case "processor":
-                if (event["status"] == 0 and self.phase is Phase.FILLING) or (not self._revive(name, event) and self.phase is Phase.FILLING):
+                done = event["status"] == 0 and self.phase is Phase.FILLING
+                if done or (not self._revive(name, event) and self.phase is Phase.FILLING):
                     self._begin_finishing()
             case "trainer":
                 if event["status"] and self._revive(name, event):
@@ -237,7 +238,7 @@ class Engine:
         return True
 
     def _watch(self) -> None:
-        """A process that has said nothing for long hangs: it is ended, and its end is handled as any other."""
+        """End a process that has said nothing for long; its end is handled as any other."""
         now = time.monotonic()
         for name, child in self._children.items():
             if child.is_alive and now - self._heard[name] > _SILENCE_S:

@@ -217,7 +217,12 @@ class IngestServer:
         self._answer(identity, number, "stored")
 
     def _frame(
-        self, identity: bytes, number: int, header: dict[str, Any], pixels: Pixels, stored: Callable[[], None]
+        self,
+        identity: bytes,
+        number: int,
+        header: dict[str, Any],
+        pixels: Pixels,
+        stored: Callable[[], None],
     ) -> None:
         key = _key(header["key"])
         exposure = header.get("exposure_ms")
@@ -249,7 +254,7 @@ class IngestServer:
 
 
 def _key(values: list[int]) -> FrameKey:
-    if len(values) != 4 or not all(isinstance(n, int) and not isinstance(n, bool) for n in values):
+    if len(values) != 4 or any(type(n) is not int for n in values):
         msg = f"key {values!r} must be four integers [t, c, z, p]"
         raise WireError(msg)
     return FrameKey(*values)

@@ -65,7 +65,7 @@ class Intake:
         self._on_fatal = on_fatal
         self._on_reject = on_reject
         self._lock = threading.Lock()
-        self._seen: set[tuple[int, int, int, int]] = set()
+        self._seen: set[FrameKey] = set()
         self._extent: dict[int, int] = {}
         self._ended = threading.Event()
         self.series: Series | None = None
@@ -122,7 +122,7 @@ class Intake:
             fault = self._fault(frame)
             if fault is None:
                 self._meet_channel(frame.key.c)
-                self._seen.add(tuple(frame.key))
+                self._seen.add(frame.key)
                 self._extent[frame.key.p] = max(self._extent.get(frame.key.p, -1), frame.key.t)
                 self.received += 1
                 self.last_arrival = time.monotonic()
@@ -193,6 +193,6 @@ class Intake:
             )
         if any(not 0 <= index < limit for index, limit in zip(frame.key, _LIMITS, strict=True)):
             return "key", f"key {frame.key} is outside 0 … {FrameKey(*_LIMITS)}; indices count from 0"
-        if tuple(frame.key) in self._seen:
+        if frame.key in self._seen:
             return "duplicate", f"a frame {frame.key} has been received already; the first one is kept"
         return None

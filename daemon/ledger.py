@@ -177,8 +177,8 @@ class LedgerWriter:
         match entry:
             case RawRow(key, received_ns, stored_ns, crc32, exposure_ms, metadata):
                 run(
-                    "INSERT OR IGNORE INTO frame (t, c, z, p, received_ns, stored_ns, crc32, exposure_ms, metadata)"
-                    " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                    "INSERT INTO frame (t, c, z, p, received_ns, stored_ns, crc32, exposure_ms, metadata)"
+                    " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (p, c, z, t) DO NOTHING",
                     (
                         *key,
                         received_ns,

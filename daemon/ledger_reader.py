@@ -4,7 +4,7 @@ import json
 import sqlite3
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from quietscope.adapters.frame import FrameKey, Series
 from quietscope.config import LedgerError
@@ -58,7 +58,7 @@ class LedgerReader:
             msg = f"cannot open the ledger {path}: {error}; is this a quietscope run folder?"
             raise LedgerError(msg) from error
 
-    def __enter__(self) -> "LedgerReader":
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -76,7 +76,7 @@ class LedgerReader:
             msg = f"cannot read the ledger {self._path}: {error}; is the disk there?"
             raise LedgerError(msg) from error
 
-    def meta(self, key: str) -> Any | None:  # noqa: ANN401 - JSON
+    def meta(self, key: str) -> Any | None:
         """Value of a fact about the run, or None."""
         rows = self._rows("SELECT value FROM meta WHERE key = ?", key)
         return json.loads(rows[0][0]) if rows else None
@@ -89,11 +89,9 @@ class LedgerReader:
     def pending(self, channels: tuple[int, ...], *, after: int = 0, limit: int = 256) -> list[PendingFrame]:
         """Raw frames of `channels` without a denoised one, oldest first, with id above `after`."""
         marks = ",".join("?" * len(channels))
-        rows = self._rows(
-            "SELECT id, t, c, z, p, received_ns FROM frame"
-            f" WHERE state = 'raw' AND c IN ({marks}) AND id > ? ORDER BY id LIMIT ?",
-            *channels, after, limit,
-        )  # fmt: skip
+        wanted = f"state = 'raw' AND c IN ({marks}) AND id > ?"
+        sql = f"SELECT id, t, c, z, p, received_ns FROM frame WHERE {wanted} ORDER BY id LIMIT ?"  # noqa: S608 - marks
+        rows = self._rows(sql, *channels, after, limit)
         return [PendingFrame(r[0], FrameKey(*r[1:5]), r[5]) for r in rows]
 
     def pending_count(self) -> int:

@@ -59,4 +59,5 @@ def _row(store: StoreReader, truth: TruthSource, key: FrameKey, name: str) -> Im
 
 def _grey(image: NDArray[np.generic], black: float, white: float) -> NDArray[np.uint8]:
     share = (image.astype(np.float32) - black) / max(white - black, 1e-6)
-    return (255 * np.clip(share, 0, 1)).astype(np.uint8)
+    grey: NDArray[np.uint8] = (255 * np.clip(share, 0, 1)).astype(np.uint8)
+    return grey

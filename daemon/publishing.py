@@ -1,4 +1,4 @@
-"""The viewers' side of the processor: a thread of its own, so that a late viewer is served while a frame is denoised."""
+"""The viewers' side of the processor: its own thread, so that a late viewer is served while a frame is denoised."""
 
 import queue
 import threading

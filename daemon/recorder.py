@@ -8,7 +8,7 @@ import threading
 import time
 from dataclasses import dataclass, field
 
-from quietscope.adapters.frame import Series
+from quietscope.adapters.frame import Frame, Series
 from quietscope.adapters.ome_zarr import StoreWriter
 from quietscope.adapters.protocols import Source
 from quietscope.config import QuietscopeError, Settings
@@ -71,7 +71,7 @@ class Recorder:
             self._vault,
             self._committer,
             lambda series: StoreWriter(run.root, series, settings.store),
-            announce=lambda frame: self._server.announce_frame(frame),
+            announce=self._announce,
             announce_series=self._series_is_known,
             stop=settings.stop,
             block=settings.source.when_full == "block",
@@ -195,6 +195,9 @@ class Recorder:
             spooled=self._vault.spooled,
             **self._parent.memory(),
         )
+
+    def _announce(self, frame: Frame) -> None:
+        self._server.announce_frame(frame)
 
     def _series_is_known(self, series: Series) -> None:
         self._server.announce_series(series)

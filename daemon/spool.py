@@ -72,7 +72,7 @@ class Spool:
         with self._lock:
             if self._end + len(record) > self._capacity:
                 msg = (
-                    f"the spool {self._path} holds {self._end / 1e6:.0f} MB and its bound is {self._capacity / 1e6:.0f} MB;"
+                    f"the spool {self._path} holds {self._end / 1e6:.0f} MB of {self._capacity / 1e6:.0f} MB;"
                     " raise recorder.spool_mb, or use a faster disk or a slower camera"
                 )
                 raise StoreError(msg)
@@ -103,7 +103,7 @@ class Spool:
             while len(record) < length:
                 piece = os.read(self._fd, length - len(record))
                 if not piece:
-                    msg = f"the spool {self._path} ends in the middle of a frame at byte {start}; was it changed by hand?"
+                    msg = f"the spool {self._path} ends inside the frame at byte {start}; was it changed by hand?"
                     raise StoreError(msg)
                 record += piece
             if not self._index:

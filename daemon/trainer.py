@@ -133,16 +133,17 @@ class Trainer:
         started = time.monotonic()
         try:
             if not held.frames:
-                msg = f"channel {name}: none of its {held.refused} frames is usable for training (empty, saturated or NaN)"
+                msg = f"none of its {held.refused} frames is usable for training (empty, saturated or NaN)"
                 raise RunError(msg)
             job = TrainingJob(self._run, self._settings, self._parent, channel, name)
             path, trained = job.train(held.frames, held.keys)
-            held_out, known = self._held_out(channel, held)
-            judgement = job.judge(path, trained, held_out, held_out_is_new=known)
+            frames, keys, held_out = self._held_out(channel, held)
+            judgement = job.judge(path, trained, frames, keys, held_out=held_out)
         except QuietscopeError as error:
             self._parent.say("error", f"channel {name}: no model, {error}")
             judgement = Judgement("", None, accepted=False, reason=str(error), figures={})
-        figures = judgement.figures | {
+        figures = {
+            **judgement.figures,
             "training_s": time.monotonic() - started,
             "channel_name": name,
             "trained_on": [list(key) for key in held.keys],
@@ -167,13 +168,19 @@ class Trainer:
             figures=_plain(figures),
         )
 
-    def _held_out(self, channel: int, held: _Collection) -> tuple[list[NDArray[Any]], bool]:
-        """Consecutive frames that the model has not seen; the training frames where there are no others."""
-        later = self._ledger.frames(channel, after=held.last_id, limit=_LOOK_AT)
-        frames = [
-            pixels for frame in later[:_HELD_OUT] if unusable_reason(pixels := self._read(frame.key)) is None
-        ]
-        return (frames, True) if len(frames) >= 2 else (held.frames[-_HELD_OUT:], False)
+    def _held_out(
+        self, channel: int, held: _Collection
+    ) -> tuple[list[NDArray[Any]], list[FrameKey], bool]:
+        """Frames that the model has not seen; the training frames where there are no others."""
+        frames, keys = [], []
+        for frame in self._ledger.frames(channel, after=held.last_id, limit=_HELD_OUT):
+            pixels = self._read(frame.key)
+            if unusable_reason(pixels) is None:
+                frames.append(pixels)
+                keys.append(frame.key)
+        if len(frames) >= 2:
+            return frames, keys, True
+        return held.frames[-_HELD_OUT:], held.keys[-_HELD_OUT:], False
 
     def _channel_name(self, channel: int) -> str:
         series = self._ledger.series()
@@ -185,7 +192,7 @@ def _relative(path: Path, root: Path) -> str:
     return path.relative_to(root).as_posix()
 
 
-def _plain(value: Any) -> Any:  # noqa: ANN401 - JSON
+def _plain(value: Any) -> Any:
     """The same with numpy's numbers turned into Python's."""
     if isinstance(value, dict):
         return {str(k): _plain(v) for k, v in value.items()}

@@ -120,19 +120,36 @@ class TrainingJob:
         return path, trained
 
     def judge(
-        self, path: Path, trained: TrainedModel, held_out: Sequence[NDArray[Any]], *, held_out_is_new: bool
+        self,
+        path: Path,
+        trained: TrainedModel,
+        frames: Sequence[NDArray[Any]],
+        keys: Sequence[FrameKey],
+        *,
+        held_out: bool,
     ) -> Judgement:
-        """Ask the gate about an exported model."""
+        """Ask the gate about an exported model.
+
+        Parameters
+        ----------
+        path, trained
+            The model as it will be run, and as it was trained.
+        frames, keys
+            Frames to judge it by, in time order.
+        held_out
+            Whether the model has not seen them.
+        """
         denoiser = Denoiser(path, self._settings.tiling, self._settings.runtime)
         verdict = judge(
             denoiser.denoise,
-            held_out,
+            frames,
             settings=self._settings.gate,
+            indices=[key.t for key in keys],
             parity_error=parity_error(trained, path),
         )
         figures = {
             "method": self._settings.method,
-            "held_out_is_new": held_out_is_new,
+            "held_out": held_out,
             "provider": denoiser.provider,
             **trained.figures,
             **verdict.figures,

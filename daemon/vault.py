@@ -208,7 +208,7 @@ class Vault:
                     return
                 self._on_trouble(f"{kind} frame {frame.key} not stored yet, trying again: {error}")
                 self._stopping.wait(0.1 * 2**attempt)
-        checksum = zlib.crc32(pixels)
+        checksum = zlib.crc32(pixels.data)
         now = time.time_ns()
         if provenance is None:
             row = RawRow(frame.key, frame.received_ns, now, checksum, frame.exposure_ms, frame.metadata)

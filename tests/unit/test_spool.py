@@ -1,0 +1,56 @@
+import numpy as np
+import pytest
+
+from quietscope.adapters.frame import Frame, FrameKey
+from quietscope.config import StoreError
+from quietscope.daemon.spool import Spool
+
+
+def frame(t: int, dtype: str = "uint16") -> Frame:
+    pixels = np.random.default_rng(t).integers(0, 255, (7, 5)).astype(dtype)
+    return Frame(pixels, FrameKey(t, 1, 2, 3), 1000 + t, 12.5, {"name": f"frame {t}"})
+
+
+@pytest.mark.parametrize("dtype", ["uint8", "uint16", "int16", "float32"])
+def test_frames_come_back_as_they_went_in(tmp_path, dtype):
+    spool = Spool(tmp_path / "spool.bin", 10_000)
+    frames = [frame(t, dtype) for t in range(3)]
+    for one in frames:
+        spool.append(one)
+    for one in frames:
+        back = spool.pop()
+        assert back is not None
+        np.testing.assert_array_equal(back.pixels, one.pixels)
+        assert back.pixels.dtype == one.pixels.dtype
+        assert (back.key, back.received_ns, back.exposure_ms, back.metadata) == (
+            one.key,
+            one.received_ns,
+            one.exposure_ms,
+            one.metadata,
+        )
+    assert spool.pop() is None
+    spool.close()
+    assert not (tmp_path / "spool.bin").exists()
+
+
+def test_space_is_given_back_when_empty(tmp_path):
+    path = tmp_path / "spool.bin"
+    spool = Spool(path, 10_000)
+    for t in range(5):
+        spool.append(frame(t))
+        assert spool.pop() is not None
+        assert path.stat().st_size == 0
+    assert spool.total == 5
+    spool.close()
+
+
+def test_bound_is_named_and_nothing_is_lost(tmp_path):
+    spool = Spool(tmp_path / "spool.bin", 400)
+    spool.append(frame(0))
+    with pytest.raises(StoreError, match=r"raise recorder\.spool_mb"):
+        for t in range(1, 9):
+            spool.append(frame(t))
+    back = spool.pop()
+    assert back is not None
+    np.testing.assert_array_equal(back.pixels, frame(0).pixels)
+    spool.close()

@@ -1,0 +1,70 @@
+from quietscope.adapters.frame import FrameKey
+from quietscope.daemon.ledger_reader import PendingFrame
+from quietscope.daemon.work import WorkQueue
+
+
+class Ledger:
+    """Pending frames as the ledger would give them."""
+
+    def __init__(self, keys):
+        self.pending = {i + 1: key for i, key in enumerate(keys)}
+        self.queries = 0
+
+    def __call__(self, channels, after, limit):
+        self.queries += 1
+        found = [PendingFrame(i, k, 0) for i, k in self.pending.items() if k.c in channels and i > after]
+        return found[:limit]
+
+    def done(self, key):
+        self.pending = {i: k for i, k in self.pending.items() if k != key}
+
+
+def test_newest_first_then_oldest():
+    keys = [FrameKey(t) for t in range(5)]
+    work = WorkQueue(Ledger(keys))
+    for key in keys:
+        work.announce(key, 0)
+    first = work.newest({0})
+    assert first is not None
+    assert (first.key.t, first.newest) == (4, True)
+    assert work.newest({0}) is None
+    order = []
+    while (item := work.oldest({0})) is not None:
+        assert not item.newest
+        order.append(item.key.t)
+    assert order == [0, 1, 2, 3], "the newest was taken already and is not made twice"
+
+
+def test_channels_take_turns():
+    work = WorkQueue(Ledger([]))
+    served = []
+    for t in range(6):
+        for c in range(2):
+            work.announce(FrameKey(t, c), 0)
+        item = work.newest({0, 1})
+        assert item is not None
+        served.append(item.key.c)
+    assert sorted(served) == [0, 0, 0, 1, 1, 1]
+
+
+def test_only_channels_with_a_model():
+    work = WorkQueue(Ledger([FrameKey(0, 0), FrameKey(0, 1)]))
+    work.announce(FrameKey(0, 0), 0)
+    assert work.newest({1}) is None
+    item = work.oldest({1})
+    assert item is not None
+    assert item.key.c == 1
+
+
+def test_long_backlog_is_worked_off_completely_with_few_queries():
+    keys = [FrameKey(t) for t in range(1000)]
+    ledger = Ledger(keys)
+    work = WorkQueue(ledger)
+    seen = []
+    while (item := work.oldest({0})) is not None:
+        seen.append(item.key)
+        ledger.done(item.key)
+        work.settle(item.key)
+    assert seen == keys
+    assert ledger.queries < 20
+    assert work.under_way == 0
