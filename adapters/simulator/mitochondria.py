@@ -19,7 +19,7 @@ SPACING = 0.75
 """Distance of neighbouring points along a tubule, pixels."""
 ACROSS = (-0.8, -0.4, 0.0, 0.4, 0.8)
 """Lines of points across a tubule in units of its radius: together the profile of a filled cylinder."""
-DIAMETER_UM = 0.34
+DIAMETER_UM = 0.29
 SITE_UM = 2.4
 """Distance of the sites at which a tubule may divide, micrometres."""
 GAP_UM = 0.5
