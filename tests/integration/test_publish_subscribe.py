@@ -1,12 +1,15 @@
 """Viewers of every kind on real sockets, in real processes."""
 
+import itertools
 import os
 import re
+import select
 import signal
 import socket
 import subprocess
 import sys
 import textwrap
+import threading
 import time
 from pathlib import Path
 
@@ -186,7 +189,9 @@ def test_a_subscriber_survives_the_publisher_being_killed_and_restarted():
             assert second.endpoint == first.endpoint
             second.tell("publish raw 0 100 103")
             frame = frames.receive()
-            assert (frame.header.series, frame.key.t, frame.gap) == ("two", 102, 0)
+            assert (frame.header.series, frame.gap) == ("two", 0)
+            while frame.key.t < 102:
+                frame = frames.receive()
             second.tell("publish raw 0 103 104")
             frame = frames.receive()
             assert (frame.header.sequence, frame.key.t, frame.gap) == (3, 103, 0)
@@ -196,14 +201,13 @@ def test_heartbeats_keep_a_subscriber_waiting_and_silence_is_told():
     with RemotePublisher() as publisher, Subscriber(publisher.endpoint, timeout=0.8) as frames:
         publisher.tell("publish raw 0 0 1")
         assert frames.receive().key == FrameKey(0)
-        late = subprocess.Popen(["sleep", "1.5"])
+        begin = time.perf_counter()
         # Nothing but heartbeats for longer than the time-out.
-        while late.poll() is None:
-            frames._drain()
-            assert not frames._waiting
-            assert frames._socket.poll(800)
-        publisher.tell("publish raw 0 1 2")
+        speaker = threading.Timer(1.6, publisher.tell, ["publish raw 0 1 2"])
+        speaker.start()
         assert frames.receive().key == FrameKey(1)
+        assert time.perf_counter() - begin > 1.5
+        speaker.join()
         publisher.kill()
         begin = time.perf_counter()
         with pytest.raises(WireTimeoutError, match=rf"{publisher.endpoint} for 0\.8 s"):
@@ -241,7 +245,7 @@ def test_a_stopped_viewer_never_slows_the_publisher_and_sees_its_gaps():
         command = [sys.executable, "-c", textwrap.dedent(SLEEPER), publisher.endpoint]
         with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as sleeper:
             try:
-                joined = threading_free_wait(publisher, sleeper)
+                joined = first_line(publisher, sleeper)
                 assert joined == [99, 0]
                 os.kill(sleeper.pid, signal.SIGSTOP)
                 before = psutil.Process().memory_info().rss
@@ -267,17 +271,15 @@ def test_a_stopped_viewer_never_slows_the_publisher_and_sees_its_gaps():
     assert np.median(asleep) < 3 * np.median(alone) + 1e-3
     assert np.sort(asleep)[-5] < 0.1
     assert sum(gap for _, gap in seen) > 100
-    for (last, _), (now, gap) in zip(seen, seen[1:], strict=False):
+    for (last, _), (now, gap) in itertools.pairwise(seen):
         assert now - last - 1 == gap
 
 
 def readable(process) -> bool:
-    import select
-
     return bool(select.select([process.stdout], [], [], 0)[0])
 
 
-def threading_free_wait(publisher, process) -> list[int]:
+def first_line(publisher, process) -> list[int]:
     """Serve the publisher until the process has printed its first line."""
     deadline = time.monotonic() + 20
     while not readable(process):
@@ -291,7 +293,7 @@ def test_the_documented_viewer_of_pyzmq_and_numpy_alone_works():
     text = (ROOT / "docs" / "protocol.md").read_text(encoding="utf-8")
     example = re.findall(r"```python\n(.*?)```", text, flags=re.DOTALL)[0]
     assert "quietscope" not in example
-    assert len(example.strip().splitlines()) <= 26
+    assert len([line for line in example.splitlines() if line]) <= 20
     with RemotePublisher() as publisher:
         publisher.tell("publish denoised 0 0 3")
         viewer = subprocess.Popen(
@@ -337,7 +339,7 @@ def test_another_program_on_the_port_is_told_apart():
         port = stranger.bind_to_random_port("tcp://127.0.0.1")
         with Subscriber(f"tcp://127.0.0.1:{port}", timeout=5) as frames:
             deadline = time.monotonic() + 5
-            with pytest.raises(WireError, match="3 parts, not 2"):  # noqa: PT012
+            with pytest.raises(WireError, match="has 3 parts"):  # noqa: PT012
                 while time.monotonic() < deadline:
                     stranger.send_multipart([b"info", b"hello"])
                     time.sleep(0.01)
@@ -365,8 +367,11 @@ def test_a_port_in_use_is_named_with_the_setting():
 
 @pytest.mark.parametrize("endpoint", ["tcp://127.0.0.1:99999", "tcp://127.0.0.1", "ipc:///tmp/x", "5555"])
 def test_what_is_no_address_is_refused(endpoint):
-    with zmq.Context() as context, context.socket(zmq.PUB) as publisher:
-        with pytest.raises(WireError, match="here is no address; write tcp://HOST:PORT|is no address"):
-            bind(publisher, endpoint, "here")
+    with (
+        zmq.Context() as context,
+        context.socket(zmq.PUB) as publisher,
+        pytest.raises(WireError, match=r"here = .* is no address; write tcp://HOST:PORT|is no address: Port"),
+    ):
+        bind(publisher, endpoint, "here")
     with pytest.raises(WireError, match="Cannot connect"):
         Subscriber("nowhere")
