@@ -36,6 +36,9 @@ PATCH = 64
 QUIET_SHARE = 0.1
 """Share of the patches, those with the least coarse structure, that count as free of structure."""
 
+LARGEST = 1e18
+"""Largest size of a grey level."""
+
 MIN_COARSE = 4
 """Fewest 8×8-pixel means whose variance about a plane says anything; smaller patches have fine structure only."""
 
@@ -123,7 +126,9 @@ class NoiseReport:
 
 
 def clean(frame: NDArray[Any]) -> Float32:
-    """Bridge pixels that are not finite: by the mean of their neighbours, else by the median of the frame.
+    """Bridge pixels that are no numbers: by the mean of their neighbours, else by the median of the frame.
+
+    Not a number, infinite, or beyond ±10¹⁸, which is no grey level of any camera and whose square overflows.
 
     Parameters
     ----------
@@ -138,7 +143,7 @@ def clean(frame: NDArray[Any]) -> Float32:
     values = np.asarray(frame, dtype=np.float32)
     if frame.dtype.kind != "f":
         return values
-    finite = np.isfinite(values)
+    finite = np.abs(values) <= LARGEST
     if finite.all():
         return values
     known = np.where(finite, values, np.float32(0))

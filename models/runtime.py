@@ -111,7 +111,7 @@ class OnnxRuntime:
             (result,) = self._session.run([self._output], {self._input: batch})
         except Exception as error:  # onnxruntime raises its own classes, which share no documented base
             raise ModelError(
-                f"model {self.model_id} failed on a batch of shape {batch.shape} ({self.provider}): {error}; "
+                f"model {self.model_id} failed on a batch of shape {batch.shape} ({self.provider}): {_one_line(error)}; "
                 "try a smaller tiling.tile or tiling.batch, or runtime.provider = 'cpu'"
             ) from error
         output: Float32 = np.asarray(result, dtype=np.float32)
@@ -187,7 +187,7 @@ def _session(path: Path, content: bytes, name: str, threads: int) -> "onnxruntim
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads or _cpus()
     options.inter_op_num_threads = 1
-    options.log_severity_level = 3
+    options.log_severity_level = 4  # what goes wrong is raised; stderr would tell it a second time
     for pool in ("intra_op", "inter_op"):
         # spinning threads were measured to take 1.21 cores where 0.74 give the same frame rate
         options.add_session_config_entry(f"session.{pool}.allow_spinning", "0")
@@ -201,7 +201,7 @@ def _session(path: Path, content: bytes, name: str, threads: int) -> "onnxruntim
             return onnxruntime.InferenceSession(content, sess_options=options, providers=chain)
     except Exception as error:  # onnxruntime raises its own classes, which share no documented base
         raise ModelError(
-            f"{path} cannot be loaded by onnxruntime: {error}; train or export the model again"
+            f"{path} cannot be loaded by onnxruntime: {_one_line(error)}; train or export the model again"
         ) from error
 
 
@@ -221,6 +221,10 @@ def _prepared(name: str) -> Iterator[None]:
         yield
     finally:
         onnxruntime.set_default_logger_severity(2)
+
+
+def _one_line(error: Exception) -> str:
+    return " ".join(str(error).split())
 
 
 def _cpus() -> int:
@@ -248,7 +252,9 @@ def _read(path: Path) -> bytes:
     try:
         model = onnx.load_model_from_string(content)
     except Exception as error:  # protobuf's DecodeError is not part of onnx's interface
-        raise ModelError(f"{path} is no ONNX model: {error}; train or export the model again") from error
+        raise ModelError(
+            f"{path} is no ONNX model: {_one_line(error)}; train or export the model again"
+        ) from error
     if not model.graph.node:
         raise ModelError(f"{path} is an ONNX model without any operation; train or export the model again")
     outside = [
