@@ -25,6 +25,7 @@ from quietscope.adapters.frame import SUPPORTED_DTYPES
 __all__ = ["Contents", "Plane", "Refusal", "look_into"]
 
 _MAX_PLANE_BYTES = 1 << 32
+_MAGIC = (PNG_SIGNATURE[:-1], b"II*", b"MM\0*", b"II+", b"MM\0+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,7 +135,7 @@ def look_into(
     """
     size = os.fstat(file.fileno()).st_size
     head = read_at(file, 0, 8)
-    if len(head) < 8 or not any(head):
+    if len(head) < 8 or any(magic.startswith(head.rstrip(b"\0")) for magic in _MAGIC):
         return Contents((), f"the file has only {size} bytes" if size < 8 else "the header is missing")
     if head == PNG_SIGNATURE:
         return _png(file, size, wanted)

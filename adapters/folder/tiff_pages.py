@@ -235,6 +235,9 @@ class TiffChain:
         entries: dict[int, list[_Entry]] = {}
         for start in range(0, len(body), self._entry_size):
             code, kind, count = struct.unpack_from(self.byteorder + "HH" + self._offset_format, body, start)
+            if not kind:
+                # A directory in a preallocated place is zeros until it is written, and may be half written.
+                raise MissingBytesError("its directory is not written whole")
             value = body[start + self._entry_size - value_size : start + self._entry_size]
             outside = _TYPE_SIZES.get(kind, 1) * count > value_size
             offset = self._unpack(self._offset_format, value) if outside else None
