@@ -111,8 +111,8 @@ class OnnxRuntime:
             (result,) = self._session.run([self._output], {self._input: batch})
         except Exception as error:  # onnxruntime raises its own classes, which share no documented base
             raise ModelError(
-                f"model {self.model_id} failed on a batch of shape {batch.shape} ({self.provider}): {_one_line(error)}; "
-                "try a smaller tiling.tile or tiling.batch, or runtime.provider = 'cpu'"
+                f"model {self.model_id} failed on a batch of shape {batch.shape} ({self.provider}): "
+                f"{_one_line(error)}; try a smaller tiling.tile or tiling.batch, or runtime.provider = 'cpu'"
             ) from error
         output: Float32 = np.asarray(result, dtype=np.float32)
         if output.shape != batch.shape:
