@@ -134,7 +134,7 @@ def store_errors(what: str, folder: Path) -> Iterator[None]:
         yield
     except StoreError:
         raise
-    except (OSError, ValueError, RuntimeError) as error:
+    except (OSError, ValueError, RuntimeError, KeyError) as error:
         full = getattr(error, "errno", None) == errno.ENOSPC or "No space left" in str(error)
         if not full:
             msg = f"Cannot {what} in {folder}: {error}. Check that the disk is there and the folder writable."

@@ -1,6 +1,7 @@
 """One image of a store: both arrays with their pyramids, their growth and their metadata."""
 
 import json
+import shutil
 import threading
 from pathlib import Path
 from typing import NamedTuple
@@ -80,9 +81,11 @@ class Image:
         self._interval_s: float | None = None
         self._arrays: dict[Kind, list[ts.TensorStore]] = {}
         with store_errors("open the image" if resume else "create the image", path):
-            self._lengths = self._open(context) if resume else self._create(settings, context)
+            if not resume:
+                self._create(settings, context)
+            self._lengths = self._open(context)
             self._names = fill_names(self._names, self._lengths.c)
-            self._write_metadata(complete=False)
+            self._write_metadata(self.path, complete=False)
 
     def write(self, kind: Kind, key: FrameKey, pixels: Pixels) -> None:
         """Store a plane; returns when it is durable. Threads may call at the same time.
@@ -120,7 +123,7 @@ class Image:
         with self._lock, store_errors("write the channel names", self.path):
             self._resize(self._lengths._replace(c=max(self._lengths.c, len(names))))
             self._names = fill_names(names, self._lengths.c)
-            self._write_metadata(complete=False)
+            self._write_metadata(self.path, complete=False)
 
     def finish(self, length: int, interval_s: float | None) -> None:
         """Give both images `length` time points and write the final metadata.
@@ -130,31 +133,34 @@ class Image:
         with self._lock, store_errors("finish the image", self.path):
             self._interval_s = interval_s
             self._resize(self._lengths._replace(t=length))
-            self._write_metadata(complete=True)
+            self._write_metadata(self.path, complete=True)
 
-    def _create(self, settings: StoreSettings, context: ts.Context) -> _Lengths:
+    def _create(self, settings: StoreSettings, context: ts.Context) -> None:
+        """Make an empty image, which appears under its name only when it is complete."""
         planned = self._series.planned
-        lengths = _Lengths(
-            self._block_end(0), max(len(self._names), planned.get("c", 1), 1), max(planned.get("z", 1), 1)
-        )
-        self.path.mkdir(parents=True)
+        channels = max(len(self._names), planned.get("c", 1), 1)
+        lengths = _Lengths(self._block_end(0), channels, max(planned.get("z", 1), 1))
+        self._names = fill_names(self._names, channels)
+        partial = self.path.with_name(f".{self.path.name}.partial")
+        # What a crash has left there holds no frame yet.
+        shutil.rmtree(partial, ignore_errors=True)
         for kind in KINDS:
-            (self.path / kind).mkdir()
-            self._arrays[kind] = [
+            (partial / kind).mkdir(parents=True)
+            for level, size in enumerate(self._sizes):
                 create_array(
-                    self.path / kind / str(level), (*lengths, *size), self._series.dtype, settings, context
+                    partial / kind / str(level), (*lengths, *size), self._series.dtype, settings, context
                 )
-                for level, size in enumerate(self._sizes)
-            ]
+        self._write_metadata(partial, complete=False)
+        partial.rename(self.path)
         if self._sync:
-            sync_folders([self.path, self.path.parent])
-        return lengths
+            sync_folders([self.path.parent])
 
     def _open(self, context: ts.Context) -> _Lengths:
-        ome = json.loads((self.path / "zarr.json").read_text(encoding="utf-8"))["attributes"]["ome"]
-        channels = ome["omero"]["channels"]
-        self._names += tuple(channel["label"] for channel in channels[len(self._names) :])
-        self._windows = {i: (c["window"]["start"], c["window"]["end"]) for i, c in enumerate(channels)}
+        attributes = json.loads((self.path / "zarr.json").read_text(encoding="utf-8"))["attributes"]
+        labels = [channel["label"] for channel in attributes["ome"]["omero"]["channels"]]
+        self._names += tuple(labels[len(self._names) :])
+        ranges = attributes["quietscope"]["display_ranges"]
+        self._windows = {int(channel): (low, high) for channel, (low, high) in ranges.items()}
         for kind in KINDS:
             self._arrays[kind] = [
                 open_array(self.path / kind / str(level), context) for level in range(len(self._sizes))
@@ -182,7 +188,7 @@ class Image:
                 self._windows[key.c] = _display_range(pixels)
                 news = True
             if news:
-                self._write_metadata(complete=False)
+                self._write_metadata(self.path, complete=False)
             return self._arrays[kind]
 
     def _resize(self, lengths: _Lengths) -> None:
@@ -201,7 +207,7 @@ class Image:
         planned = self._series.planned.get("t", 0)
         return min(length, planned) if t < planned else length
 
-    def _write_metadata(self, *, complete: bool) -> None:
+    def _write_metadata(self, image: Path, *, complete: bool) -> None:
         documents = image_documents(
             self._series,
             self._names,
@@ -211,7 +217,7 @@ class Image:
             complete=complete,
         )
         for folder, document in documents.items():
-            write_json(self.path / folder / "zarr.json", document, sync=self._sync)
+            write_json(image / folder / "zarr.json", document, sync=self._sync)
 
 
 def _display_range(pixels: Pixels) -> tuple[float, float]:

@@ -1,9 +1,10 @@
 """Where things lie: names of images and arrays, and the sizes of pyramid levels."""
 
+import re
 from pathlib import Path
 from typing import Literal
 
-__all__ = ["AXES", "KINDS", "Kind", "image_path", "level_sizes"]
+__all__ = ["AXES", "KINDS", "Kind", "image_path", "level_sizes", "positions_in"]
 
 Kind = Literal["raw", "denoised"]
 """The two images of a store."""
@@ -11,6 +12,8 @@ Kind = Literal["raw", "denoised"]
 KINDS: tuple[Kind, ...] = ("raw", "denoised")
 
 AXES = ("t", "c", "z", "y", "x")
+
+_IMAGE_NAME = re.compile(r"image(_p(?P<position>\d{3,}))?\.ome\.zarr")
 
 _SMALLEST_WORTH_HALVING = 512
 
@@ -31,6 +34,12 @@ def image_path(run: Path, position: int = 0) -> Path:
         ``image.ome.zarr`` for position 0, ``image_p001.ome.zarr`` and so on for others.
     """
     return run / ("image.ome.zarr" if position == 0 else f"image_p{position:03d}.ome.zarr")
+
+
+def positions_in(run: Path) -> tuple[int, ...]:
+    """Stage positions that have an image in the run folder, in order."""
+    found = (_IMAGE_NAME.fullmatch(path.name) for path in run.iterdir())
+    return tuple(sorted(int(match["position"] or 0) for match in found if match))
 
 
 def level_sizes(height: int, width: int) -> tuple[tuple[int, int], ...]:

@@ -62,6 +62,7 @@ def image_documents(
         "source": series.source,
         "position": position,
         "complete": complete,
+        "display_ranges": {str(channel): list(window) for channel, window in windows.items()},
     }
     return documents
 

@@ -9,7 +9,7 @@ import numpy as np
 from quietscope.adapters.frame import FrameKey, Pixels, Series
 from quietscope.adapters.ome_zarr.arrays import store_context
 from quietscope.adapters.ome_zarr.image import Image
-from quietscope.adapters.ome_zarr.layout import KINDS, Kind, image_path
+from quietscope.adapters.ome_zarr.layout import KINDS, Kind, image_path, positions_in
 from quietscope.config.errors import FrameError, StoreError
 from quietscope.config.system import StoreSettings
 
@@ -49,8 +49,7 @@ class StoreWriter:
         if resume and not (self.path / "zarr.json").is_file():
             msg = f"There is no image store at {self.path}. Name the folder of a run that has one."
             raise StoreError(msg)
-        positions = range(len(list(run.glob("image_p[0-9]*.ome.zarr"))) + 1) if resume else range(1)
-        for position in positions:
+        for position in positions_in(run) if resume else (0,):
             self._image(position)
 
     @property

@@ -244,6 +244,19 @@ def test_a_store_is_resumed_with_all_it_knew(tmp_path):
     yaozarrs.validate_zarr_store(str(second.path))
 
 
+def test_what_a_crash_left_of_an_unfinished_image_is_no_obstacle(tmp_path):
+    writer = StoreWriter(tmp_path, series(), StoreSettings(sync=False))
+    writer.write("raw", FrameKey(0, p=2), plane(2))
+    left = tmp_path / ".image_p001.ome.zarr.partial"
+    (left / "raw").mkdir(parents=True)
+    resumed = StoreWriter(tmp_path, series(), StoreSettings(sync=False), resume=True)
+    assert sorted(path.name for path in tmp_path.glob("image*")) == ["image.ome.zarr", "image_p002.ome.zarr"]
+    resumed.write("raw", FrameKey(0, p=1), plane(1))
+    assert not left.exists()
+    for position in (1, 2):
+        assert np.array_equal(StoreReader(tmp_path).read("raw", FrameKey(0, p=position)), plane(position))
+
+
 def test_wrong_planes_are_refused(tmp_path):
     writer = StoreWriter(tmp_path, series(), StoreSettings(sync=False))
     with pytest.raises(FrameError, match=r"\(56, 40\)") as caught:
