@@ -75,16 +75,21 @@ class Specimen:
 
     def _cytosol(self) -> NDArray[np.float32]:
         """Thickness of the cells, 0 outside … 1 beside the nucleus, on the canvas."""
-        y, x = np.meshgrid(
-            np.arange(self._canvas[0]) - float(self._border),
-            np.arange(self._canvas[1]) - float(self._border),
-            indexing="ij",
-        )
         total = np.zeros(self._canvas, dtype=np.float64)
         for cell in self._cells:
-            depth = cell.depth(y, x)
+            reach = float(cell.outline.max())
+            rows, columns = (
+                slice(
+                    max(int(centre - reach) + self._border, 0), max(int(centre + reach) + self._border + 2, 0)
+                )
+                for centre in (cell.cy, cell.cx)
+            )
+            part = total[rows, columns]
+            y = np.arange(part.shape[0], dtype=np.float64) + float(rows.start - self._border)
+            x = np.arange(part.shape[1], dtype=np.float64) + float(columns.start - self._border)
+            depth = cell.depth(*np.meshgrid(y, x, indexing="ij"))
             body = np.sqrt(np.clip(1 - depth, 0, 1)) * np.clip((1 - depth) * 12, 0, 1)
-            total = np.maximum(total, np.where(depth < 0, 0.3, body))
+            np.maximum(part, np.where(depth < 0, 0.3, body), out=part)
         return total.astype(np.float32)
 
     def _structure(self, name: str, t: int) -> NDArray[np.float32]:
