@@ -18,6 +18,10 @@ class AdaptiveSN2NSettings(Section):
     """Scale of each patch: one affine map for the series (``stream``), one per image (``image``), one per
     patch (``patch``), or per patch unless it is at risk (``published`` thresholds, or ``noise``-relative)."""
 
+    pairs: Literal["auto", "spatial", "temporal", "still"] = "auto"
+    """Pairs to train on: twins from single frames (``spatial``), neighbouring frames (``temporal``), a frame and the
+    mean of all others (``still``), or what the measured noise and movement allow (``auto``)."""
+
     loss: Literal["l2", "l1"] = "l2"
     """Distance between a prediction and its twin. L1 estimates the median and is biased at few photons."""
 

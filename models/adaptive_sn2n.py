@@ -13,11 +13,10 @@ import torch
 from quietscope.config.errors import ModelError
 from quietscope.config.settings import Settings
 from quietscope.models.networks import DenoisingUNet
-from quietscope.models.noise import measure_noise
 from quietscope.models.normalisation import Normaliser
+from quietscope.models.pair_choice import choose_pairs
 from quietscope.models.pairs import PairSource
 from quietscope.models.protocols import TrainingSet
-from quietscope.models.spatial_twins import SpatialTwins
 
 __all__ = ["NAME", "Preparation", "prepare"]
 
@@ -75,9 +74,7 @@ def prepare(training_set: TrainingSet, settings: Settings) -> Preparation:
         )
         raise ModelError(msg)
     normaliser = Normaliser.calibrate(options.normalisation, training_set.frames)
-    noise = measure_noise(training_set.frames)
-    figures = {"noise_std": noise.std, "twin_correlation": noise.twin_correlation}
-    pairs = SpatialTwins(
-        training_set.frames, normaliser, patch=options.patch, multiple=network.stride, figures=figures
+    pairs = choose_pairs(
+        training_set.frames, training_set.indices, normaliser, settings, multiple=network.stride
     )
     return Preparation(network, pairs, normaliser)

@@ -22,7 +22,10 @@ _WARM_UP = 0.05
 """Share of the budget in which the learning rate rises."""
 
 _EVALUATIONS = 20
-"""Evaluations on held-out pairs in a whole budget."""
+"""Most evaluations on held-out pairs in a whole budget."""
+
+_LEAST_GAP = 20
+"""Least number of steps between two evaluations: they cost as much as a few steps."""
 
 _REPORT_EVERY = 10
 """Steps between two reports of progress."""
@@ -214,7 +217,7 @@ class _Loop:
         )
         begin = self._budget.used(first)
         left = max(1e-9, 1 - begin)
-        step, loss, next_evaluation = first, math.nan, 1 / _EVALUATIONS
+        step, loss, evaluated, next_evaluation = first, math.nan, first, 1 / _EVALUATIONS
         while (used := self._budget.used(step)) < 1:
             share = (used - begin) / left
             for group in optimiser.param_groups:
@@ -227,8 +230,8 @@ class _Loop:
                     raise _DivergedError(step)
                 loss = current if math.isnan(loss) else 0.8 * loss + 0.2 * current
                 self._report(step, used, loss)
-            if share >= next_evaluation:
-                next_evaluation += 1 / _EVALUATIONS
+            if share >= next_evaluation and step >= evaluated + _LEAST_GAP:
+                evaluated, next_evaluation = step, share + 1 / _EVALUATIONS
                 self._evaluate(step)
         self._evaluate(step)
         self._network.load_state_dict(self._best_state)

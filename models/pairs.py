@@ -1,8 +1,4 @@
-"""Which pairs to train on: the choice between twins from one frame and twins from neighbouring frames.
-
-`choose_pairs` is the only place that decides it, and it decides from measurements: spatial twins need noise
-that is independent from pixel to pixel, temporal twins need a scene that holds still within the noise.
-"""
+"""The seam between the choice of pairs and the training loop: which noisy views of a patch are compared."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -38,6 +34,10 @@ class PairSource(Protocol):
     @property
     def kind(self) -> str:
         """Short name, for figures and metadata."""
+
+    @property
+    def raw_inputs(self) -> bool:
+        """Whether the inputs are raw frames, as in use, so that targets tell the truth about predictions."""
 
     @property
     def figures(self) -> Mapping[str, float]:

@@ -1,6 +1,6 @@
 """Training frames, ready to be cut into patches: padded, free of hot pixels, normalised, a part held out."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -77,7 +77,9 @@ class FrameStack:
         self._repaired = self._raw
         if self.hot_pixels:
             self._repaired = np.stack([np.pad(repair(f, hot), grow, mode="symmetric") for f in frames])
-        self._image_scales = [normaliser.parameters(np.asarray(f)[None], f) for f in frames]
+        self._total: NDArray[np.float32] | None = None
+        # rules that look at the whole frame are asked once per frame, not once per patch
+        self._frame_scales = [normaliser.parameters(f[None, :1, :1], f) for f in frames]
         self._training, self._held_out = self._split(together=together)
 
     def _split(self, *, together: bool) -> tuple[list[tuple[int, int, int]], list[tuple[int, int, int]]]:
@@ -119,21 +121,31 @@ class FrameStack:
     def cut(self, places: Places, *, repaired: bool, margin: int = 0) -> NDArray[np.float32]:
         """Cut patches (n, P + 2 margin, P + 2 margin) in grey levels, with or without hot pixels."""
         source = self._repaired if repaired else self._raw
+        return np.stack([source[i][window] for i, window in self._windows(places, margin)])
+
+    def cut_sum(self, places: Places) -> NDArray[np.float32]:
+        """Cut patches (n, P, P) from the sum of all frames, without hot pixels."""
+        if self._total is None:
+            self._total = self._repaired.sum(axis=0, dtype=np.float32)
+        total = self._total
+        return np.stack([total[window] for _, window in self._windows(places, 0)])
+
+    def _windows(self, places: Places, margin: int) -> Iterator[tuple[int, tuple[slice, slice]]]:
         side = self.patch + 2 * margin
-        corners = zip(
-            places.frames, places.tops + MARGIN - margin, places.lefts + MARGIN - margin, strict=True
-        )
-        return np.stack([source[i, top : top + side, left : left + side] for i, top, left in corners])
+        for i, top, left in zip(places.frames, places.tops, places.lefts, strict=True):
+            upper, first = int(top) + MARGIN - margin, int(left) + MARGIN - margin
+            yield int(i), (slice(upper, upper + side), slice(first, first + side))
 
     def scales(self, places: Places) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         """Offset and scale of each patch, shape (n, 1, 1) each, for the patch and both its twins."""
-        if self.normaliser.rule == "image" or self.normaliser.image_wise:
-            pairs = [self._image_scales[index] for index in places.frames]
-            offset = np.concatenate([pair[0] for pair in pairs])
-            scale = np.concatenate([pair[1] for pair in pairs])
-        else:
+        if self.normaliser.patch_wise:
             offset, scale = self.normaliser.parameters(self.cut(places, repaired=True))
+        else:
+            offset, scale = (np.concatenate(column) for column in zip(*self._scales_of(places), strict=True))
         return offset[:, None, None], scale[:, None, None]
+
+    def _scales_of(self, places: Places) -> list[tuple[NDArray[np.float32], NDArray[np.float32]]]:
+        return [self._frame_scales[index] for index in places.frames]
 
 
 def turn(patches: NDArray[np.float32], orientations: NDArray[np.intp]) -> NDArray[np.float32]:

@@ -31,6 +31,7 @@ class SpatialTwins:
     """
 
     kind = "spatial"
+    raw_inputs = False
 
     def __init__(
         self,

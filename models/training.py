@@ -113,7 +113,14 @@ def train(
         network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         fitted = fit(network, prepared.pairs, options, budget, progress)
         network = network.eval()
-        line = fit_line(network, prepared.normaliser, training_set.frames, tile=settings.tiling.tile)
+        line = fit_line(
+            network,
+            prepared.normaliser,
+            training_set.frames,
+            prepared.pairs,
+            tile=settings.tiling.tile,
+            seed=settings.training.seed,
+        )
         network.fold_line(line.slope, line.intercept)
     network = network.to("cpu")
     network = network.to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]
@@ -147,7 +154,7 @@ def _check(frames: Sequence[NDArray[Any]]) -> None:
             msg = f"training frame {index} has shape {frame.shape}; give planes (Y, X) of at least 2x2 pixels"
             raise ModelError(msg)
         if frame.shape != frames[0].shape:
-            msg = f"training frame {index} is {frame.shape}, frame 0 {frames[0].shape}; give frames of one shape"
+            msg = f"training frame {index} is {frame.shape}, frame 0 {frames[0].shape}; all must be alike"
             raise ModelError(msg)
         if frame.dtype.kind == "f" and not np.isfinite(frame).all():
             count = int(np.count_nonzero(~np.isfinite(frame)))
