@@ -169,7 +169,7 @@ class Vault:
 
     def _write_loop(self) -> None:
         while True:
-            deposit = self._ring.take(timeout_s=0.05)
+            deposit = self._ring.take(timeout_s=0.0 if len(self._spool) else 0.05)
             if deposit is not None:
                 self._write(deposit)
                 self._ring.release(deposit.nbytes)

@@ -24,6 +24,7 @@ from quietscope.models.hot_pixels import find_hot_pixels, repair
 from quietscope.models.interpolation import upsample2
 from quietscope.models.noise import NoiseReport, clean, measure_noise
 from quietscope.models.normalisation import estimate_stream_scale
+from quietscope.models.passed_noise import passed_noise
 from quietscope.models.quality import Line
 from quietscope.models.twins import split_diagonal
 
@@ -101,7 +102,7 @@ def judge(
     hot = find_hot_pixels([clean(frame) for frame in held_out])
     pairs = _temporal_pairs(held_out, indices, hot) if kind == "temporal" else _spatial_pairs(held_out, hot)
     errors = _pair_errors(denoise, pairs)
-    fidelity = _fidelity(denoise, held_out, hot)
+    fidelity = _fidelity(denoise, held_out, hot, seed)
     residue = _noise_residue(denoise, held_out[0].shape, noise, seed)
     figures: dict[str, float | None] = {
         "parity_error": parity_error,
@@ -246,13 +247,22 @@ def _pair_errors(
     return {name: total / count for name, total in sums.items()}
 
 
-def _fidelity(denoise: Denoise, frames: Sequence[NDArray[Any]], hot: NDArray[np.bool_]) -> _Fidelity:
-    """Regress raw on denoised, pooled over the frames, and find the largest change of a frame's mean."""
+def _fidelity(
+    denoise: Denoise, frames: Sequence[NDArray[Any]], hot: NDArray[np.bool_], seed: int
+) -> _Fidelity:
+    """Regress raw on denoised, pooled over the frames, and find the largest change of a frame's mean.
+
+    What passes of a frame's own noise is in both and is taken out of the regression.
+    """
     line = Line("raw on denoised")
+    rng = np.random.default_rng(seed)
     shifts = []
     for frame in frames:
-        raw, denoised = clean(frame)[~hot], denoise(frame)[~hot]
-        line.add(denoised, raw)
+        image = repair(clean(frame), hot)
+        whole = denoise(image)
+        shared = float(passed_noise(denoise, image, whole, rng)[~hot].sum())
+        raw, denoised = image[~hot], whole[~hot]
+        line.add(denoised, raw, shared=shared)
         shifts.append(abs(float(np.mean(denoised, dtype=np.float64) - np.mean(raw, dtype=np.float64))))
     return _Fidelity(line.slope, line.slope_error, line.intercept, max(shifts))
 

@@ -21,7 +21,7 @@ _NEIGHBOUR_SHARE = 0.3
 
 def _neighbours(image: NDArray[np.float32]) -> NDArray[np.float32]:
     """Return the 8 neighbours of every pixel, sorted upwards, (8, Y, X); edges are mirrored."""
-    padded = np.pad(image, 1, mode="symmetric")
+    padded = np.pad(image, 1, mode="reflect")
     height, width = image.shape
     shifts = [(i, j) for i in range(3) for j in range(3) if (i, j) != (1, 1)]
     return np.sort(np.stack([padded[i : i + height, j : j + width] for i, j in shifts]), axis=0)
@@ -70,7 +70,7 @@ def repair(frame: NDArray[Any], hot: NDArray[np.bool_]) -> NDArray[np.float32]:
         (Y, X), float32; `frame` itself is left alone.
     """
     repaired = np.array(frame, dtype=np.float32)
-    padded = np.pad(repaired, 1, mode="symmetric")
+    padded = np.pad(repaired, 1, mode="reflect")
     for y, x in np.argwhere(hot):
         window = padded[y : y + 3, x : x + 3].ravel()
         repaired[y, x] = np.median(np.delete(window, 4))

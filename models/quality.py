@@ -24,13 +24,16 @@ class Line:
         self._sums = np.zeros(6)
         self._shift = (0.0, 0.0)
 
-    def add(self, x: NDArray[Any], y: NDArray[Any]) -> None:
+    def add(self, x: NDArray[Any], y: NDArray[Any], *, shared: float = 0.0) -> None:
         """Add the pixels of a frame.
 
         Parameters
         ----------
         x, y
             Arrays of one shape, real dtypes.
+        shared
+            Sum over the pixels of the products of noise that x and y have in common: it says nothing about the line and
+            is left out.
 
         Raises
         ------
@@ -44,7 +47,7 @@ class Line:
             self._shift = (float(np.mean(x, dtype=np.float64)), float(np.mean(y, dtype=np.float64)))
         u = np.ravel(x).astype(np.float64) - self._shift[0]
         v = np.ravel(y).astype(np.float64) - self._shift[1]
-        self._sums += np.array([u.size, u.sum(), v.sum(), u @ u, u @ v, v @ v])
+        self._sums += np.array([u.size, u.sum(), v.sum(), u @ u, u @ v - shared, v @ v])
 
     @property
     def slope(self) -> float:

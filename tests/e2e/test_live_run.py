@@ -1,0 +1,265 @@
+"""Whole runs through the command line: real processes, real sockets, real training."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import psutil
+import pytest
+import tifffile
+
+from quietscope.adapters.frame import FrameKey
+from quietscope.adapters.ome_zarr import StoreReader
+from quietscope.adapters.subscriber import Subscriber
+from quietscope.daemon.ledger_reader import LedgerReader
+
+pytestmark = pytest.mark.slow
+
+SUMMARY_KEYS = {
+    "frames_received",
+    "raw_stored",
+    "denoised",
+    "skipped",
+    "rejected",
+    "published",
+    "time_to_first_denoised_s",
+    "fps",
+    "latency_ms",
+    "training_s",
+    "psnr_raw",
+    "psnr_denoised",
+    "slope",
+    "provider",
+    "store",
+    "exit_reason",
+}
+TRUTH_KEYS = {"psnr_raw", "psnr_denoised", "slope"}
+SMALL = [
+    "source.height=128",
+    "source.width=128",
+    "training.frames=6",
+    "training.budget_s=600",
+    "training.max_steps=150",
+]
+
+
+class Run:
+    """A quietscope command in a process of its own."""
+
+    def __init__(self, folder: Path, *arguments: str, changes: list[str]) -> None:
+        self.folder = folder
+        self.json = folder / "summary.json"
+        command = [sys.executable, "-m", "quietscope.daemon", *arguments]
+        command += ["--out", str(folder), "--name", "run", "--json", str(self.json)]
+        command += [part for change in changes for part in ("--set", change)]
+        self.output = (folder / "output.txt").open("w")
+        self.process = subprocess.Popen(
+            command, cwd=folder, stdout=self.output, stderr=subprocess.STDOUT, start_new_session=True
+        )
+
+    @property
+    def root(self) -> Path:
+        return self.folder / "run"
+
+    def wait(self, timeout_s: float = 240.0) -> int:
+        try:
+            return self.process.wait(timeout_s)
+        except subprocess.TimeoutExpired:
+            self.kill()
+            pytest.fail(f"still running after {timeout_s} s:\n{self.text()}")
+
+    def text(self) -> str:
+        self.output.flush()
+        return (self.folder / "output.txt").read_text(errors="replace")
+
+    def summary(self) -> dict:
+        return json.loads(self.json.read_text())
+
+    def addresses(self, timeout_s: float = 60.0) -> dict:
+        path = self.root / "endpoints.json"
+        deadline = time.monotonic() + timeout_s
+        while not path.exists():
+            assert time.monotonic() < deadline, self.text()
+            assert self.process.poll() is None, self.text()
+            time.sleep(0.1)
+        return json.loads(path.read_text())
+
+    def until(self, words: str, timeout_s: float = 120.0) -> None:
+        deadline = time.monotonic() + timeout_s
+        while words not in self.text():
+            assert time.monotonic() < deadline, f"{words!r} was not said:\n{self.text()}"
+            assert self.process.poll() is None, self.text()
+            time.sleep(0.1)
+
+    def kill(self) -> None:
+        try:
+            family = [self.process, *psutil.Process(self.process.pid).children(recursive=True)]
+        except psutil.NoSuchProcess:
+            family = []
+        for process in family:
+            process.kill()
+        self.process.wait(10)
+        self.output.close()
+
+
+@pytest.fixture
+def start(tmp_path):
+    runs = []
+
+    def begin(*arguments: str, changes: list[str]) -> Run:
+        runs.append(Run(tmp_path, *arguments, changes=changes))
+        return runs[-1]
+
+    yield begin
+    for run in runs:
+        run.kill()
+
+
+def balance(run: Run) -> dict:
+    found = run.summary()
+    assert found["frames_received"] == found["raw_stored"], found
+    assert found["raw_stored"] == found["denoised"] + sum(found["skipped"].values()), found
+    return found
+
+
+def test_simulated_series_from_camera_to_store(start):
+    run = start("demo", changes=[*SMALL, "source.frames=20", "source.rate_hz=4"])
+    assert run.wait() == 0, run.text()
+    found = balance(run)
+    assert set(found) == SUMMARY_KEYS
+    assert found["frames_received"] == 40
+    assert found["denoised"] == 40
+    assert found["rejected"] == {}
+    assert found["exit_reason"] == "source ended"
+    assert found["provider"] == "cpu"
+    assert 0 < found["published"] <= 40
+    for channel in ("mitochondria", "er"):
+        assert found["psnr_denoised"][channel] > found["psnr_raw"][channel] + 6
+        assert found["slope"][channel] == pytest.approx(1, abs=0.05)
+    assert (run.folder / "demo.png").stat().st_size > 10_000
+    store = StoreReader(run.root)
+    with LedgerReader(run.root / "ledger.db") as ledger:
+        models = {v.model_id for v in ledger.verdicts().values()}
+    assert len(models) == 2
+    assert not np.array_equal(store.read("raw", FrameKey(19, 1)), store.read("denoised", FrameKey(19, 1)))
+
+
+def test_faults_of_the_camera_are_counted_and_no_good_frame_is_lost(start):
+    faults = [f"source.faults.{kind}=0.1" for kind in ("drop", "duplicate", "reorder", "corrupt")]
+    run = start("demo", changes=[*SMALL, *faults, "source.frames=30", "source.rate_hz=10"])
+    assert run.wait() == 0, run.text()
+    found = balance(run)
+    assert found["frames_received"] < 60
+    assert found["rejected"]["duplicate"] > 0
+    assert found["rejected"]["shape"] > 0
+    assert set(found["rejected"]) == {"duplicate", "shape"}
+
+
+def test_ctrl_c_trains_on_what_is_there_and_fills_the_store_up(start):
+    run = start("demo", changes=[*SMALL, "source.frames=100000", "source.rate_hz=4", "training.frames=1000"])
+    run.until("series:")
+    time.sleep(2)
+    run.process.send_signal(signal.SIGINT)
+    assert run.wait() == 0, run.text()
+    found = balance(run)
+    assert found["exit_reason"] == "stopped by Ctrl-C"
+    assert found["denoised"] > 0
+
+
+def test_second_ctrl_c_stops_at_once_and_says_so(start):
+    run = start(
+        "demo", changes=[*SMALL, "source.frames=100000", "source.rate_hz=4", "training.max_steps=1000000"]
+    )
+    run.until("training channel")
+    run.process.send_signal(signal.SIGINT)
+    run.until("intake ended")
+    run.process.send_signal(signal.SIGINT)
+    assert run.wait(20) != 0
+    assert "aborted" in run.text()
+
+
+def test_watched_folder_of_two_channels_named_by_a_pattern(start, tmp_path):
+    folder = tmp_path / "incoming"
+    folder.mkdir()
+    rng = np.random.default_rng(1)
+    y, x = np.mgrid[:96, :112]
+    run = start(
+        "watch",
+        str(folder),
+        "--frames",
+        "32",
+        changes=[
+            "training.frames=6",
+            "training.budget_s=600",
+            "training.max_steps=60",
+            r"source.pattern=t(?P<t>\d+)_(?P<c>\w+)\.tif",
+        ],
+    )
+    run.addresses()
+    for t in range(16):
+        for c, name in enumerate(("GFP", "mCherry")):
+            clean = 100 + 40 * (1 + np.sin((x + 2 * t) / (7 + 2 * c)) * np.cos(y / 9))
+            tifffile.imwrite(folder / f"t{t:03d}_{name}.tif", rng.poisson(clean).astype("uint16"))
+    (folder / "t099_GFP.tif").write_bytes(b"II*\0 this is no image")
+    assert run.wait() == 0, run.text()
+    found = balance(run)
+    assert found["frames_received"] == 32
+    assert found["exit_reason"] == "32 frames received"
+    assert not set(found) & TRUTH_KEYS
+    with LedgerReader(run.root / "ledger.db") as ledger:
+        series = ledger.series()
+        assert series is not None
+        assert set(series.channels) == {"GFP", "mCherry"}
+
+
+@pytest.mark.skipif(os.name == "nt", reason="needs SIGKILL")
+@pytest.mark.parametrize("victim", ["processor", "trainer"])
+def test_dead_helper_is_started_again_and_catches_up(start, victim):
+    run = start("demo", changes=[*SMALL, "source.frames=60", "source.rate_hz=6"])
+    addresses = run.addresses()
+    with Subscriber(addresses["publish"], timeout=60) as viewer:
+        run.until("training channel")
+        os.kill(json.loads((run.root / "endpoints.json").read_text())["pids"][victim], signal.SIGKILL)
+        run.until(f"the {victim} died (status -9) and is started again")
+        assert next(iter(viewer)).pixels.shape == (128, 128)
+    assert run.wait() == 0, run.text()
+    found = balance(run)
+    assert found["denoised"] == 120
+
+
+@pytest.mark.skipif(os.name == "nt", reason="needs SIGKILL")
+def test_dead_recorder_ends_the_run_loudly_and_what_it_committed_is_there(start):
+    run = start("demo", changes=[*SMALL, "source.frames=1000", "source.rate_hz=10"])
+    pids = run.addresses()["pids"]
+    run.until("training channel")
+    os.kill(pids["recorder"], signal.SIGKILL)
+    assert run.wait(60) != 0
+    assert "recorder ended unexpectedly" in run.text()
+    store = StoreReader(run.root)
+    with LedgerReader(run.root / "ledger.db") as ledger:
+        checksums = ledger.checksums()
+    assert len(checksums) >= 12
+    import zlib
+
+    for key, checksum in checksums.items():
+        assert zlib.crc32(store.read("raw", key).tobytes()) == checksum
+    assert not any(psutil.pid_exists(pid) for pid in pids.values())
+
+
+def test_existing_run_is_refused(start):
+    changes = [*SMALL, "source.frames=2", "source.rate_hz=0"]
+    (start("demo", changes=changes)).wait()
+    again = start("demo", changes=changes)
+    assert again.wait(30) == 2
+    assert "exists already and is never overwritten" in again.text().replace("\n", " ")
+
+
+def test_missing_folder_is_named(start, tmp_path):
+    run = start("watch", str(tmp_path / "nowhere"), changes=[])
+    assert run.wait(60) != 0
+    assert "nowhere" in run.text()
