@@ -11,7 +11,7 @@ from typing import BinaryIO
 
 from quietscope.adapters.folder.ome_axes import describe_ome
 from quietscope.adapters.folder.png import PNG_SIGNATURE, check_png
-from quietscope.adapters.folder.sharing import read_at
+from quietscope.adapters.folder.sharing import is_written, read_at
 from quietscope.adapters.folder.stack_axes import (
     StackInfo,
     describe_imagej,
@@ -19,7 +19,8 @@ from quietscope.adapters.folder.stack_axes import (
     plain_stack,
     with_axes,
 )
-from quietscope.adapters.folder.tiff_pages import MissingBytesError, TiffChain, TiffCursor, TiffPage
+from quietscope.adapters.folder.tiff_pages import TiffChain, TiffCursor, TiffPage
+from quietscope.adapters.folder.tiff_tags import MissingBytesError
 from quietscope.adapters.frame import SUPPORTED_DTYPES
 
 __all__ = ["Contents", "Plane", "Refusal", "look_into"]
@@ -55,6 +56,11 @@ class Plane:
     width: int
     dtype: str
     mm_metadata: tuple[int, int] | None = None
+
+    @property
+    def nbytes(self) -> int:
+        """Size of the pixels in bytes."""
+        return self.height * self.width * int(self.dtype[-1])
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,6 +114,7 @@ def look_into(
     *,
     wanted: int = 0,
     cursor: TiffCursor | None = None,
+    known: StackInfo | None = None,
     free_axis: str = "t",
     stack_axes: str | None = None,
 ) -> Contents:
@@ -122,7 +129,9 @@ def look_into(
     wanted
         First plane of interest.
     cursor
-        Where an earlier look into the same file stopped; only for ``wanted`` beyond it.
+        Where an earlier look into the same file stopped; needs `known` as well.
+    known
+        What the file said of its planes then.
     free_axis
         Axis that unnamed pages follow.
     stack_axes
@@ -147,7 +156,9 @@ def look_into(
         except ValueError:
             pass
         else:
-            return _Stack(chain, size, file_name, free_axis, stack_axes).contents(wanted, cursor)
+            stack = _Stack(file, chain, size, file_name, free_axis=free_axis, stack_axes=stack_axes)
+            resume = cursor is not None and known is not None and cursor.last_index < wanted
+            return stack.contents(wanted, cursor if resume else None, known)
     detail = "it is neither TIFF nor PNG; save images as TIFF, OME-TIFF or PNG, or leave the file out with `include`"
     return Contents((Refusal(None, "unreadable", detail),), "")
 
@@ -177,21 +188,29 @@ class _Stack:
     """A look into one TIFF."""
 
     def __init__(
-        self, chain: TiffChain, size: int, file_name: str, free_axis: str, stack_axes: str | None
+        self,
+        file: BinaryIO,
+        chain: TiffChain,
+        size: int,
+        file_name: str,
+        *,
+        free_axis: str,
+        stack_axes: str | None,
     ) -> None:
+        self._file = file
         self._chain = chain
         self._size = size
         self._file_name = file_name
         self._free_axis = free_axis
         self._stack_axes = stack_axes
 
-    def contents(self, wanted: int, cursor: TiffCursor | None) -> Contents:
-        info: StackInfo | None = None
+    def contents(self, wanted: int, cursor: TiffCursor | None, known: StackInfo | None) -> Contents:
+        info = known if cursor is not None else None
         first: TiffPage | None = None
         ready: list[Plane | Refusal] = []
         beyond: list[Plane | Refusal] = []
-        stuck = False
-        count = 0
+        stuck, hole = False, ""
+        count = 0 if cursor is None else cursor.last_index + 1
         for page in self._chain.pages(cursor):
             count = page.index + 1
             if page.index == 0:
@@ -200,11 +219,13 @@ class _Stack:
             if page.missing or page.index < wanted:
                 continue
             found = self._plane(page)
+            if not stuck and not self._is_written(found):
+                stuck, hole = True, f"the pixels of page {page.index} are not written"
             if found is not None:
                 (beyond if stuck else ready).append(found)
-        problem = "" if self._chain.open_end else self._chain.problem
-        if first is not None and info is not None and not first.missing:
-            if self._is_run(first, info, count):
+        problem = "" if self._chain.open_end else self._chain.problem or hole
+        if info is not None:
+            if first is not None and self._is_run(first, info, count):
                 return self._run(first, info, wanted)
             if not problem and info.images is not None and count < info.images:
                 problem = f"it announces {info.images} images, {count} are there"
@@ -242,12 +263,25 @@ class _Stack:
         found = self._plane(first)
         if isinstance(found, Refusal) or found is None:
             return Contents((found,) if found is not None and wanted == 0 else (), "", info=info)
-        nbytes = first.height * first.width * int(found.dtype[-1])
-        there = min((self._size - found.offset) // nbytes, info.images or 1)
-        planes = [replace(found, index=k, offset=found.offset + k * nbytes) for k in range(wanted, there)]
-        missing = (info.images or 1) - there
-        problem = f"it announces {info.images} images, {there} are there" if missing else ""
-        return Contents(tuple(planes), problem, info=info)
+        there = min((self._size - found.offset) // found.nbytes, info.images or 1)
+        planes = [
+            replace(found, index=k, offset=found.offset + k * found.nbytes) for k in range(wanted, there)
+        ]
+        problem = (
+            f"it announces {info.images} images, {there} are there" if there < (info.images or 1) else ""
+        )
+        hole = next((k for k, plane in enumerate(planes) if not self._is_written(plane)), None)
+        if hole is None:
+            return Contents(tuple(planes), problem, info=info)
+        problem = problem or f"the pixels of page {wanted + hole} are not written"
+        return Contents(tuple(planes[:hole]), problem, tuple(planes[hole:]), info)
+
+    def _is_written(self, found: Plane | Refusal | None) -> bool:
+        return (
+            not isinstance(found, Plane)
+            or found.kind != "raw"
+            or is_written(self._file, found.offset, found.nbytes)
+        )
 
     def _plane(self, page: TiffPage) -> Plane | Refusal | None:
         if page.reduced:
@@ -258,8 +292,9 @@ class _Stack:
         if page.dtype not in SUPPORTED_DTYPES:
             return Refusal(page.index, "dtype", _unsupported(page.dtype))
         code = {"uint8": "u1", "uint16": "u2", "int16": "i2", "float32": "f4"}[page.dtype]
-        dtype = page.byteorder + code
-        if page.height * page.width * int(code[1]) > _MAX_PLANE_BYTES:
-            return Refusal(page.index, "unsupported", f"it claims {page.height} x {page.width} pixels")
         kind, offset = ("raw", page.raw) if page.raw is not None else ("tiff", page.ifd)
-        return Plane(page.index, kind, offset, page.height, page.width, dtype, page.mm_metadata)
+        dtype = page.byteorder + code
+        plane = Plane(page.index, kind, offset, page.height, page.width, dtype, page.mm_metadata)
+        if plane.nbytes > _MAX_PLANE_BYTES:
+            return Refusal(page.index, "unsupported", f"it claims {page.height} x {page.width} pixels")
+        return plane

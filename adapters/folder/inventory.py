@@ -121,6 +121,10 @@ class Inventory:
         """Name of a path inside the folder, or None for one outside."""
         return path[len(self._prefix) :].replace(os.sep, "/") if path.startswith(self._prefix) else None
 
+    def known(self, name: str) -> FileRecord | None:
+        """The record of a name, if it has one."""
+        return self._records.get(name)
+
     def path(self, record: FileRecord) -> str:
         """Full path of a file."""
         return self._prefix + record.name

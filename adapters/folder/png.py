@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import BinaryIO
 
 from quietscope.adapters.folder.sharing import read_at
-from quietscope.adapters.folder.tiff_pages import MissingBytesError
+from quietscope.adapters.folder.tiff_tags import MissingBytesError
 
 __all__ = ["PNG_SIGNATURE", "PngHeader", "check_png"]
 

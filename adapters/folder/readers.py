@@ -10,7 +10,7 @@ from typing import Any, BinaryIO
 import numpy as np
 
 from quietscope.adapters.folder.contents import Plane
-from quietscope.adapters.folder.sharing import read_at
+from quietscope.adapters.folder.sharing import is_written, read_at
 from quietscope.adapters.frame import Pixels
 from quietscope.config.errors import FrameError
 
@@ -35,7 +35,8 @@ def read_plane(file: BinaryIO, plane: Plane) -> Pixels:
     Raises
     ------
     FrameError
-        With reason ``codec`` if the compression needs imagecodecs, ``unreadable`` if the pixels cannot be decoded.
+        With reason ``codec`` if the compression needs imagecodecs, ``unreadable`` if the pixels cannot be decoded,
+        ``unwritten`` if their place in the file is a hole.
     OSError
         If reading fails.
     """
@@ -58,6 +59,8 @@ def _read_raw(file: BinaryIO, plane: Plane) -> Pixels:
     data = bytearray(read_at(file, plane.offset, count))
     if len(data) < count:
         raise FrameError("truncated", f"{count - len(data)} bytes of its pixels are missing")
+    if not np.frombuffer(data, np.uint8).any() and not is_written(file, plane.offset, count):
+        raise FrameError("unwritten", "its place in the file was never written")
     return np.frombuffer(data, dtype).reshape(plane.height, plane.width)
 
 

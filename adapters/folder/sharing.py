@@ -1,11 +1,12 @@
 """Opening a file that another program may be writing, without standing in its way."""
 
+import errno
 import os
 import sys
 from pathlib import Path
 from typing import BinaryIO
 
-__all__ = ["open_shared", "read_at"]
+__all__ = ["is_written", "open_shared", "read_at"]
 
 
 if sys.platform == "win32":
@@ -78,3 +79,34 @@ def read_at(file: BinaryIO, offset: int, count: int) -> bytes:
             break
         data += more
     return data
+
+
+def is_written(file: BinaryIO, offset: int, count: int) -> bool:
+    """Whether a stretch of a file has been written, as far as the system can tell.
+
+    Writers that set the size of a file beforehand (memory maps) leave holes where nothing has been written yet. Systems
+    that do not tell of holes answer True.
+
+    Parameters
+    ----------
+    file
+        The file, open for reading without a buffer.
+    offset, count
+        The stretch, bytes.
+
+    Raises
+    ------
+    OSError
+        If the file cannot be asked.
+    """
+    if sys.platform == "win32":
+        return True
+    state = os.fstat(file.fileno())
+    if state.st_blocks * 512 >= state.st_size:
+        return True
+    try:
+        return os.lseek(file.fileno(), offset, os.SEEK_HOLE) >= offset + count
+    except OSError as error:
+        if error.errno == errno.EINVAL:
+            return True
+        raise

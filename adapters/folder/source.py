@@ -127,6 +127,9 @@ class FolderSource:
         for path, closed in paths:
             name = self._inventory.relative(path)
             record = None if name is None else self._inventory.meet(name)
+            if name is not None and record is None and closed:
+                record = self._inventory.known(name)
+                record = record if record in self._pending else None
             if record is not None:
                 self._pending[record] = None
                 if closed:

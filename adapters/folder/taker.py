@@ -18,6 +18,7 @@ from quietscope.config.sources import FolderSettings
 
 __all__ = ["Taker"]
 
+_RETRIED = {"truncated", "unreadable", "unwritten"}
 _LOG = logging.getLogger("quietscope.folder")
 
 
@@ -121,6 +122,7 @@ class Taker:
             record.name.rpartition("/")[2],
             wanted=min(record.skipped, default=record.taken),
             cursor=record.cursor if resumable else None,
+            known=record.info,
             free_axis=next((axis for axis in "tzcp" if axis not in name.axes), "t"),
             stack_axes=self._settings.stack_axes,
         )
@@ -162,7 +164,7 @@ class Taker:
             key = self._keys.key(record, info, found.index, said)
         except (FrameError, OSError) as error:
             reason = error.reason if isinstance(error, FrameError) else "unreadable"
-            if reason not in {"truncated", "unreadable"}:
+            if reason not in _RETRIED:
                 self._refuse(record, index, reason, str(error))
                 return True
             record.problem, record.reason = f"page {found.index}: {error}", reason
