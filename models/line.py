@@ -19,7 +19,7 @@ from quietscope.models.hot_pixels import find_hot_pixels, repair
 from quietscope.models.networks import DenoisingUNet
 from quietscope.models.normalisation import Normaliser
 from quietscope.models.pairs import PairSource
-from quietscope.models.twins import split_diagonal
+from quietscope.models.passed_noise import passed_noise
 
 __all__ = ["Line", "fit_line"]
 
@@ -33,10 +33,6 @@ _MOST_TILES = 16
 
 _PATCHES = 256
 """Pairs of patches to fit on."""
-
-_PROBE = 0.1
-"""Strength of the noise that probes the network, in standard deviations of the frame's own: small, so that
-the network answers linearly, and large against float32's rounding."""
 
 _SLOPES = (0.5, 2.0)
 """A line outside is not a correction but the sign of a network that learnt nothing; it is not folded in."""
@@ -143,23 +139,9 @@ def _samples_of_frames(
         crop = np.pad(crop, ((0, height - crop.shape[0]), (0, width - crop.shape[1])), mode="symmetric")
         offset, scale = normaliser.parameters(crop[None], frames[index])
         raw = ((crop - offset[0]) / scale[0])[None]
-        probe = _local_std(raw) * rng.choice(np.array([-_PROBE, _PROBE], dtype=np.float32), size=raw.shape)
         denoised = _apply(network, raw)
-        answer = _apply(network, raw + probe) - denoised
-        passed = float((_inner(probe) * _inner(answer)).sum()) / _PROBE**2
+        passed = float(_inner(passed_noise(lambda x: _apply(network, x), raw, denoised, rng)).sum())
         yield _inner(denoised), _inner(raw).astype(np.float64), passed, float(scale[0]) ** 2
-
-
-def _local_std(images: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Noise standard deviation of each pixel of (n, H, W), H and W even, from the 3x3 blocks of 2x2 around it."""
-    first, second = split_diagonal(images)
-    squares = np.pad((first - second) ** 2, ((0, 0), (1, 1), (1, 1)), mode="symmetric")
-    rows, columns = first.shape[1:]
-    shifts = [(i, j) for i in range(3) for j in range(3)]
-    variance = np.mean([squares[:, i : i + rows, j : j + columns] for i, j in shifts], axis=0)
-    std: NDArray[np.float32] = np.sqrt(variance, dtype=np.float32).repeat(2, axis=1).repeat(2, axis=2)
-    grow = [(0, whole - part) for whole, part in zip(images.shape, std.shape, strict=True)]
-    return np.pad(std, grow, mode="edge")
 
 
 @torch.no_grad()

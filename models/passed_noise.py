@@ -39,7 +39,9 @@ def local_noise_std(images: NDArray[Any]) -> Float32:
     edge = [(0, 0)] * (images.ndim - 2) + [(1, 1), (1, 1)]
     squares = np.pad((first - second) ** 2, edge, mode="symmetric")
     rows, columns = first.shape[-2:]
-    variance = sum(squares[..., i : i + rows, j : j + columns] for i in range(3) for j in range(3)) / np.float32(9)
+    variance = sum(
+        squares[..., i : i + rows, j : j + columns] for i in range(3) for j in range(3)
+    ) / np.float32(9)
     std = np.sqrt(variance).repeat(2, axis=-2).repeat(2, axis=-1)
     grow = [(0, whole - part) for whole, part in zip(images.shape, std.shape, strict=True)]
     return np.asarray(np.pad(std, grow, mode="edge"), dtype=np.float32)
