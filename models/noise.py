@@ -2,11 +2,6 @@
 
 Every self-supervised method here stands on one assumption, that the noise of different pixels is independent.
 This module is the *only* place that tests it, and puts the answer in words a microscopist can act on.
-
-All measures start from the diagonal twins A and B of 2×2 blocks (`quietscope.models.twins`). With D = A − B
-and M = (A + B)/2, independent noise of variance σ² gives Var(D) = σ² and Var(M) = σ²/4, whatever the
-brightness does to σ, so F = 4·Var(M)/Var(D) is 1 without structure; correlated noise gives F₀ = (1 + ρ)/(1 −
-ρ) with ρ the twin correlation.
 """
 
 from collections.abc import Sequence
@@ -17,16 +12,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from quietscope.models.twins import split_diagonal
+from quietscope.models.twin_statistics import twin_statistics, without_plane
 
 __all__ = [
     "NoiseReport",
-    "TwinStatistics",
     "clean",
     "cut_patches",
     "measure_noise",
     "noise_std",
-    "twin_statistics",
     "unusable_reason",
 ]
 
@@ -39,47 +32,10 @@ QUIET_SHARE = 0.1
 LARGEST = 1e18
 """Largest size of a grey level."""
 
-MIN_COARSE = 4
-"""Fewest 8×8-pixel means whose variance about a plane says anything; smaller patches have fine structure only."""
-
 CORRELATED = 0.3
 """Twin correlation above which spatial twins share so much noise that training on them cannot remove it."""
 
 Float32 = NDArray[np.float32]
-
-
-@dataclass(frozen=True)
-class TwinStatistics:
-    """Noise-relative structure of N patches.
-
-    Parameters
-    ----------
-    variance
-        Noise variance of a pixel, Var(A − B), grey levels squared, shape (N,).
-    fine
-        F = 4·Var(M)/Var(D), shape (N,); 1 for independent noise without structure, infinite where the noise
-        is nil.
-    coarse
-        F₈ = 64·Var(means of 8×8 pixels)/Var(D) after removal of a plane, shape (N,); finds faint, wide
-        structure.
-    blocks
-        Number of 2×2 blocks in a patch.
-    """
-
-    variance: Float32
-    fine: Float32
-    coarse: Float32
-    blocks: int
-
-    @property
-    def fine_sd(self) -> float:
-        """Standard deviation of `fine` over patches of pure noise (F distribution)."""
-        return float(2.0 / max(self.blocks, 1) ** 0.5)
-
-    @property
-    def coarse_sd(self) -> float:
-        """Standard deviation of `coarse` over patches of pure noise (F distribution)."""
-        return float((2.0 / max(self.blocks / 16.0, 1.0) + 2.0 / max(self.blocks, 1)) ** 0.5)
 
 
 @dataclass(frozen=True)
@@ -179,40 +135,6 @@ def cut_patches(frame: NDArray[Any], side: int = PATCH) -> Float32:
     rows, columns = height // h, width // w
     grid = values[: rows * h, : columns * w].reshape(rows, h, columns, w)
     return np.ascontiguousarray(grid.swapaxes(1, 2)).reshape(-1, h, w)
-
-
-def twin_statistics(patches: Float32) -> TwinStatistics:
-    """Measure structure relative to noise in each patch.
-
-    Parameters
-    ----------
-    patches
-        Shape (N, h, w), finite, grey levels.
-
-    Returns
-    -------
-    TwinStatistics
-        One entry per patch. Patches without one whole 2×2 block count as free of noise and structure.
-    """
-    count, height, width = patches.shape
-    blocks = (height // 2) * (width // 2)
-    if blocks < 2:
-        none = np.zeros(count, np.float32)
-        return TwinStatistics(
-            none, np.full(count, np.inf, np.float32), np.full(count, np.inf, np.float32), blocks
-        )
-    centred = patches.astype(np.float32) - patches.mean(axis=(1, 2), keepdims=True)
-    a, b = split_diagonal(centred)
-    variance = np.var(a - b, axis=(1, 2))
-    middle = (a + b) * np.float32(0.5)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        fine = np.where(variance > 0, 4 * np.var(middle, axis=(1, 2)) / variance, np.inf)
-        coarse = np.where(variance > 0, 64 * _coarse_variance(middle) / variance, np.inf)
-    if (height // 8) * (width // 8) < MIN_COARSE:
-        coarse = fine
-    return TwinStatistics(
-        variance.astype(np.float32), fine.astype(np.float32), coarse.astype(np.float32), blocks
-    )
 
 
 def noise_std(frames: Sequence[NDArray[Any]]) -> float:
@@ -319,7 +241,7 @@ def _report(patches: Float32, frames: Float32, factor: float) -> NoiseReport | N
         quiet = noisy[np.argsort(flatness[noisy])][: max(1, round(QUIET_SHARE * noisy.size))]
         fine.append(statistics[measured].fine[quiet])
         coarse.append(statistics[measured].coarse[quiet])
-        fields.append(_without_plane(halves[measured][quiet]))
+        fields.append(without_plane(halves[measured][quiet]))
         levels.append(frames[quiet])
     field = np.concatenate(fields)
     fine_null = float(np.median(np.concatenate(fine)))
@@ -334,28 +256,3 @@ def _report(patches: Float32, frames: Float32, factor: float) -> NoiseReport | N
         coarse_null=float(np.median(np.concatenate(coarse))),
         level=float(np.mean(np.concatenate(levels))),
     )
-
-
-def _coarse_variance(middle: Float32) -> Float32:
-    """Variance of 8×8-pixel means about the best plane, from 2×2-block means (N, h/2, w/2)."""
-    count, height, width = middle.shape
-    rows, columns = height // 4, width // 4
-    if rows * columns < MIN_COARSE:
-        return np.zeros(count, np.float32)
-    means = middle[:, : rows * 4, : columns * 4].reshape(count, rows, 4, columns, 4).mean(axis=(2, 4))
-    free = max(rows * columns - 3, 1)
-    flat = _without_plane(means)
-    variance: Float32 = np.sum(flat * flat, axis=(1, 2)) / np.float32(free)
-    return variance
-
-
-def _without_plane(patches: Float32) -> Float32:
-    """Subtract from each patch (N, h, w) its least-squares plane."""
-    _, height, width = patches.shape
-    y = np.arange(height, dtype=np.float32) - (height - 1) / 2
-    x = np.arange(width, dtype=np.float32) - (width - 1) / 2
-    flat = patches - patches.mean(axis=(1, 2), keepdims=True)
-    slope_y = flat.sum(axis=2) @ y / max(float(width * (y @ y)), 1.0)
-    slope_x = flat.sum(axis=1) @ x / max(float(height * (x @ x)), 1.0)
-    plane = slope_y[:, None, None] * y[None, :, None] + slope_x[:, None, None] * x[None, None, :]
-    return np.asarray(flat - plane, dtype=np.float32)

@@ -17,8 +17,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from quietscope.config.errors import ModelError
-from quietscope.models.noise import NoiseReport, clean, cut_patches, measure_noise, noise_std, twin_statistics
+from quietscope.models.noise import NoiseReport, clean, cut_patches, measure_noise, noise_std
 from quietscope.models.risk import Risk, classify_noise, classify_published, unit_range
+from quietscope.models.twin_statistics import twin_statistics
 
 __all__ = ["Normaliser", "Rule", "StreamScale", "estimate_stream_scale"]
 

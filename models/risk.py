@@ -16,7 +16,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from quietscope.models.noise import NoiseReport, TwinStatistics, twin_statistics
+from quietscope.models.noise import NoiseReport
+from quietscope.models.twin_statistics import TwinStatistics, twin_statistics
 from quietscope.models.twins import split_diagonal
 
 __all__ = ["Risk", "classify", "classify_noise", "classify_published", "unit_range"]

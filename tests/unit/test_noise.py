@@ -8,9 +8,9 @@ from quietscope.models.noise import (
     cut_patches,
     measure_noise,
     noise_std,
-    twin_statistics,
     unusable_reason,
 )
+from quietscope.models.twin_statistics import twin_statistics
 
 
 @pytest.fixture
