@@ -23,8 +23,9 @@ __all__ = [
     "unusable_reason",
 ]
 
-PATCH = 64
-"""Side of the patches that noise is measured on, pixels."""
+PATCH = 32
+"""Side of the patches that noise is measured on, pixels: small enough to find flat places in crowded frames (with 64, the
+twin correlation of six moving lysosome series with independent noise came out as −0.08 … 0.52, with 32 as −0.09 … 0.12)."""
 
 QUIET_SHARE = 0.1
 """Share of the patches, those with the least coarse structure, that count as free of structure."""
@@ -114,7 +115,7 @@ def clean(frame: NDArray[Any]) -> Float32:
     return bridged
 
 
-def cut_patches(frame: NDArray[Any], side: int = PATCH) -> Float32:
+def cut_patches(frame: NDArray[Any], side: int) -> Float32:
     """Cut a frame into patches that do not overlap; what is left over at the far edges is dropped.
 
     Parameters
@@ -150,7 +151,7 @@ def noise_std(frames: Sequence[NDArray[Any]]) -> float:
     float
         Finite and ≥ 0; 0 for constant frames.
     """
-    variances = np.concatenate([twin_statistics(cut_patches(frame, 32)).variance for frame in frames])
+    variances = np.concatenate([twin_statistics(cut_patches(frame, PATCH)).variance for frame in frames])
     middle = float(np.median(variances))
     return float((middle if middle > 0 else float(variances.mean())) ** 0.5)
 
@@ -172,11 +173,13 @@ def measure_noise(frames: Sequence[NDArray[Any]]) -> NoiseReport:
     NoiseReport
         Finite figures for every input; a constant series reports no noise and no correlation.
     """
-    single = np.concatenate([cut_patches(frame) for frame in frames])
+    single = np.concatenate([cut_patches(frame, PATCH) for frame in frames])
     views = [(single, single, 1.0)]
     if len(frames) > 1:
         pairs = pairwise(frames)
-        views.append((np.concatenate([cut_patches(clean(b) - clean(a)) for a, b in pairs]), single, 2.0**0.5))
+        views.append(
+            (np.concatenate([cut_patches(clean(b) - clean(a), PATCH) for a, b in pairs]), single, 2.0**0.5)
+        )
     reports = [report for report in (_report(*view) for view in views) if report is not None]
     if not reports:
         return NoiseReport(0.0, 0.0, 0.0)
@@ -225,9 +228,9 @@ def _could_be_ceiling(dtype: np.dtype[Any], top: float) -> bool:
 def _report(patches: Float32, frames: Float32, factor: float) -> NoiseReport | None:
     """Take the figures of the quietest patches.
 
-    `frames` are the same places in the frames, and `factor` is how much stronger the noise of `patches` is than
-    theirs. A patch is chosen by one half and measured on the other: to measure what was chosen for being flat
-    would find less noise than there is.
+    `frames` are the same places in the frames, and `factor` is how much stronger the noise of `patches` is
+    than theirs. A patch is chosen by one half and measured on the other: to measure what was chosen for being
+    flat would find less noise than there is.
     """
     half = patches.shape[2] // 2
     halves = (patches[:, :, :half], patches[:, :, half : 2 * half])

@@ -42,6 +42,9 @@ PATCH_SCALE_SHARE = 0.05
 PUBLISHED_SHARE = 0.1
 """Share of high-risk patches above which the published rule takes the image-wise scale for the series."""
 
+PUBLISHED_PATCH = 64
+"""Side and stride of the patches that the published rule judges, pixels."""
+
 PREFIX = "normalisation"
 """First word of the keys in a model's metadata."""
 
@@ -257,6 +260,6 @@ def _positive(scale: float, offset: float) -> float:
 
 
 def _high_risk_share(frames: Sequence[NDArray[Any]]) -> float:
-    """Share of the 64×64 patches of all frames that the published thresholds call high-risk."""
-    classes = [classify_published(cut_patches(unit_range(clean(frame)))) for frame in frames]
+    """Share of the patches of all frames that the published thresholds call high-risk."""
+    classes = [classify_published(cut_patches(unit_range(clean(frame)), PUBLISHED_PATCH)) for frame in frames]
     return float(np.mean(np.concatenate(classes) != Risk.LOW))

@@ -124,7 +124,7 @@ def test_a_denoiser_that_invents_structure_in_noise_is_refused(good, frames):
     def inventive(frame):
         smooth = good(frame)
         heaps = blur(np.asarray(frame, np.float32), 2.0) - OFFSET
-        return (smooth + np.where(heaps > 0.25 * NOISE, 0.8 * NOISE, 0)).astype(np.float32)
+        return (smooth + np.where(heaps > 0.2 * NOISE, 1.2 * NOISE, 0)).astype(np.float32)
 
     verdict = ask(inventive, frames)
     assert not verdict.accepted
