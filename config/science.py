@@ -56,6 +56,9 @@ class TrainingSettings(Section):
     budget_s: float = Field(default=45.0, gt=0, le=86400)
     """Longest time to train one channel, seconds."""
 
+    min_steps: int = Field(default=200, ge=0)
+    """Steps that training may take up to three times `budget_s` for, when the machine is busy with other things."""
+
     max_steps: int | None = Field(default=None, ge=1)
     """Longest training of one channel in steps; none means the time budget alone ends it."""
 

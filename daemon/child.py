@@ -17,6 +17,15 @@ Event = dict[str, Any]
 _NEW_GROUP = 0x00000200  # CREATE_NEW_PROCESS_GROUP, which only exists on Windows
 
 
+def _environment() -> dict[str, str]:
+    """Environment of the children: unbuffered, UTF-8, and OpenMP threads that sleep while they wait.
+
+    Spinning threads are fast alone, but beside any other busy process a training step on two cores was measured to
+    take 0.8 s with spinning and 0.2–0.4 s with sleeping threads.
+    """
+    return {"OMP_WAIT_POLICY": "PASSIVE", **os.environ, "PYTHONUNBUFFERED": "1", "PYTHONIOENCODING": "utf-8"}
+
+
 class Child:
     """One child process.
 
@@ -48,7 +57,7 @@ class Child:
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=sink,
-                env={**os.environ, "PYTHONUNBUFFERED": "1", "PYTHONIOENCODING": "utf-8"},
+                env=_environment(),
                 **own_group,
             )
         self._listener = threading.Thread(target=self._listen, name=f"listen-{name}", daemon=True)

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from quietscope.adapters.frame import FrameKey
 from quietscope.config import Settings
+from quietscope.config.science import TrainingSettings
 from quietscope.daemon.parent import Parent
 from quietscope.daemon.runfolder import RunFolder
 from quietscope.models.denoiser import Denoiser
@@ -21,20 +22,20 @@ from quietscope.models.training import TrainedModel, train
 __all__ = ["Judgement", "TimeBudget", "TrainingJob"]
 
 
+_GRACE = 3.0
+
+
 class TimeBudget:
-    """A training budget by the clock, optionally bounded in steps as well.
+    """A training budget by the clock, bounded in steps from both sides.
 
     Parameters
     ----------
-    seconds
-        Longest time.
-    max_steps
-        Largest number of steps, or None.
+    settings
+        ``budget_s``, ``min_steps`` and ``max_steps``.
     """
 
-    def __init__(self, seconds: float, max_steps: int | None) -> None:
-        self._seconds = seconds
-        self._max_steps = max_steps
+    def __init__(self, settings: TrainingSettings) -> None:
+        self._settings = settings
         self._started: float | None = None
 
     def used(self, step: int) -> float:
@@ -42,8 +43,12 @@ class TimeBudget:
         now = time.monotonic()
         if self._started is None:
             self._started = now
-        share = (now - self._started) / self._seconds
-        return share if self._max_steps is None else max(share, step / self._max_steps)
+        limits = self._settings
+        share = (now - self._started) / limits.budget_s
+        if limits.min_steps:
+            # A machine that is busy with other things gets more time instead of a half-trained model.
+            share = min(share, max(step / limits.min_steps, share / _GRACE))
+        return share if limits.max_steps is None else max(share, step / limits.max_steps)
 
 
 @dataclass(frozen=True)
@@ -108,11 +113,10 @@ class TrainingJob:
             If training diverges or the export fails.
         """
         self._parent.emit("training", channel=self._channel, name=self._name, used=0.0, frames=len(frames))
-        training = self._settings.training
         trained = train(
             TrainingSet(frames, [key.t for key in keys], {"channel": self._name}),
             self._settings,
-            TimeBudget(training.budget_s, training.max_steps),
+            TimeBudget(self._settings.training),
             self._progress,
         )
         path = self._run.models / f"c{self._channel}.onnx"

@@ -44,7 +44,11 @@ SMALL = [
     "source.width=128",
     "training.frames=6",
     "training.budget_s=600",
-    "training.max_steps=150",
+    "training.max_steps=250",
+    "source.photons=60.0",
+    "training.threads=1",
+    "adaptive_sn2n.base_channels=8",
+    "adaptive_sn2n.batch=8",
 ]
 
 
@@ -197,6 +201,7 @@ def test_watched_folder_of_two_channels_named_by_a_pattern(start, tmp_path):
             "training.frames=6",
             "training.budget_s=600",
             "training.max_steps=60",
+            "training.threads=1",
             r"source.pattern=t(?P<t>\d+)_(?P<c>\w+)\.tif",
         ],
     )
