@@ -45,6 +45,9 @@ PUBLISHED_SHARE = 0.1
 PUBLISHED_PATCH = 64
 """Side and stride of the patches that the published rule judges, pixels."""
 
+SMALLEST = 1e-30
+"""A scale below it vanishes in float32 arithmetic."""
+
 PREFIX = "normalisation"
 """First word of the keys in a model's metadata."""
 
@@ -254,9 +257,9 @@ def _range(values: Float32) -> tuple[float, float]:
 
 
 def _positive(scale: float, offset: float) -> float:
-    """At least what float32 resolves beside `offset`; 1 grey level for a series of nothing but zeros."""
-    least = 1e-5 * abs(offset)
-    return max(scale, least) if max(scale, least) > 0 else 1.0
+    """Keep the scale above what float32 resolves beside `offset`; 1 grey level for a series of nothing but zeros."""
+    resolved = max(scale, 1e-5 * abs(offset))
+    return resolved if resolved > SMALLEST else 1.0
 
 
 def _high_risk_share(frames: Sequence[NDArray[Any]]) -> float:
