@@ -123,9 +123,10 @@ def main() -> int:
     cost = measure(int(sys.argv[1]) if len(sys.argv) > 1 else 0)
     options = AdaptiveSN2NSettings()
     weights = count_weights(DenoisingUNet(options.base_channels, options.levels, options.stem))
+    tile = TilingSettings().tile
     lines = (
         f"provider {cost.provider}, frame {SIDE}x{SIDE}: elapsed (processor) time",
-        f"ours       {cost.ours_ms:9.1f} ({cost.ours_cpu_ms:9.1f}) ms   {weights:,} weights, tiles of {TilingSettings().tile}",
+        f"ours       {cost.ours_ms:9.1f} ({cost.ours_cpu_ms:9.1f}) ms   {weights:,} weights, tiles of {tile}",
         f"published  {cost.published_ms:9.1f} ({cost.published_cpu_ms:9.1f}) ms   17,266,241 weights, tiles of 64",
         f"ratio      {cost.ratio:9.1f} ({cost.cpu_ratio:9.1f})      goal {GOAL:g}",
     )
