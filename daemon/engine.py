@@ -29,6 +29,7 @@ __all__ = ["Ending", "Engine", "Phase"]
 _START_S = 120.0
 _SILENCE_S = 300.0
 _END_S = 30.0
+_KILL_S = 2.0
 
 
 class Phase(StrEnum):
@@ -258,8 +259,8 @@ class Engine:
         os.replace(new, self.run_folder.endpoints)
 
     def _end_children(self) -> None:
-        aborted = self._stops > 1
+        """After a good run all have ended; else only the recorder holds something that may be lost."""
         for child in self._children.values():
             child.release()
-        for child in self._children.values():
-            child.end(0.0 if aborted else _END_S)
+        for name, child in self._children.items():
+            child.end(_END_S if name == "recorder" else _KILL_S)

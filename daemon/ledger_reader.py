@@ -86,11 +86,14 @@ class LedgerReader:
         value = self.meta("series")
         return None if value is None else Series(**{**value, "channels": tuple(value["channels"])})
 
-    def pending(self, channels: tuple[int, ...], *, after: int = 0, limit: int = 256) -> list[PendingFrame]:
-        """Raw frames of `channels` without a denoised one, oldest first, with id above `after`."""
+    def pending(
+        self, channels: tuple[int, ...], *, after: int = 0, limit: int = 256, newest_first: bool = False
+    ) -> list[PendingFrame]:
+        """Raw frames of `channels` without a denoised one, in order of arrival, with id above `after`."""
+        order = "DESC" if newest_first else "ASC"
         marks = ",".join("?" * len(channels))
         wanted = f"state = 'raw' AND c IN ({marks}) AND id > ?"
-        sql = f"SELECT id, t, c, z, p, received_ns FROM frame WHERE {wanted} ORDER BY id LIMIT ?"  # noqa: S608 - marks
+        sql = f"SELECT id, t, c, z, p, received_ns FROM frame WHERE {wanted} ORDER BY id {order} LIMIT ?"  # noqa: S608
         rows = self._rows(sql, *channels, after, limit)
         return [PendingFrame(r[0], FrameKey(*r[1:5]), r[5]) for r in rows]
 
@@ -98,15 +101,14 @@ class LedgerReader:
         """How many raw frames are neither denoised nor skipped."""
         return int(self._rows("SELECT count(*) FROM frame WHERE state = 'raw'")[0][0])
 
-    def frames(
-        self, channel: int, *, after: int = 0, limit: int = 64, newest_first: bool = False
-    ) -> list[PendingFrame]:
+    def frames(self, channel: int, *, after: int = 0, limit: int = 64) -> list[PendingFrame]:
         """Committed frames of a channel in order of arrival, with id above `after`."""
-        order = "DESC" if newest_first else "ASC"
         rows = self._rows(
-            f"SELECT id, t, c, z, p, received_ns FROM frame WHERE c = ? AND id > ? ORDER BY id {order} LIMIT ?",  # noqa: S608
-            channel, after, limit,
-        )  # fmt: skip
+            "SELECT id, t, c, z, p, received_ns FROM frame WHERE c = ? AND id > ? ORDER BY id LIMIT ?",
+            channel,
+            after,
+            limit,
+        )
         return [PendingFrame(r[0], FrameKey(*r[1:5]), r[5]) for r in rows]
 
     def channels(self) -> tuple[int, ...]:

@@ -156,8 +156,14 @@ class Processor:
 
     def _meet_models(self) -> None:
         series = self._ledger.series()
-        if series is not None:
-            self._models.refresh(self._ledger.verdicts(), (series.height, series.width), series.dtype)
+        if series is None:
+            return
+        before = self._models.live_channels
+        self._models.refresh(self._ledger.verdicts(), (series.height, series.width), series.dtype)
+        for channel in self._models.live_channels - before:
+            # Viewers see the model's work at once, on the newest frame there is.
+            for frame in self._ledger.pending((channel,), limit=1, newest_first=True):
+                self._work.announce(frame.key, frame.received_ns)
 
     def _one_newest(self) -> bool:
         if time.monotonic() < self._rest_until:

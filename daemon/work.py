@@ -53,6 +53,7 @@ class WorkQueue:
         self._turn = 0
         self._taken: set[FrameKey] = set()
         self._missing: deque[PendingFrame] = deque()
+        self._settled: set[FrameKey] = set()
         self._missing_of: frozenset[int] = frozenset()
         self._cursor = 0
         self._checked_at = 0.0
@@ -69,6 +70,9 @@ class WorkQueue:
     def settle(self, key: FrameKey) -> None:
         """The ledger knows what became of a frame that was taken."""
         self._taken.discard(key)
+        if self._missing:
+            # The batch in hand may have been read before the ledger knew.
+            self._settled.add(key)
 
     def newest(self, channels: Collection[int]) -> Work | None:
         """Newest frame that has not been taken; the channel that was served longest ago goes first."""
@@ -93,7 +97,7 @@ class WorkQueue:
         while True:
             while self._missing:
                 frame = self._missing.popleft()
-                if frame.key not in self._taken:
+                if frame.key not in self._taken and frame.key not in self._settled:
                     self._taken.add(frame.key)
                     return Work(frame.key, frame.received_ns, newest=False)
             if not self._refill(wanted):
@@ -106,7 +110,8 @@ class WorkQueue:
         if self._cursor == 0:
             self._checked_at = now
         found = self._fetch(tuple(sorted(channels)), self._cursor, _BATCH)
-        self._missing.extend(found)
+        self._settled.clear()
+        self._missing.extend(frame for frame in found if frame.key not in self._taken)
         # A full batch means that there is more behind it; otherwise the next look starts from the beginning.
         self._cursor = found[-1].id if len(found) == _BATCH else 0
         return bool(found)

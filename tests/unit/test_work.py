@@ -68,3 +68,24 @@ def test_long_backlog_is_worked_off_completely_with_few_queries():
     assert seen == keys
     assert ledger.queries < 20
     assert work.under_way == 0
+
+
+def test_frame_that_is_settled_while_a_batch_is_in_hand_is_not_made_twice():
+    keys = [FrameKey(t) for t in range(4)]
+    ledger = Ledger(keys)
+    work = WorkQueue(ledger)
+    work.announce(keys[3], 0)
+    newest = work.newest({0})
+    assert newest is not None
+    first = work.oldest({0})
+    assert first is not None
+    assert first.key == keys[0]
+    work.announce(keys[2], 0)
+    assert work.newest({0}) is not None
+    for key in (keys[2], keys[3]):
+        ledger.done(key)
+        work.settle(key)
+    rest = []
+    while (item := work.oldest({0})) is not None:
+        rest.append(item.key)
+    assert rest == [keys[1]]
