@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from quietscope.config.errors import ModelError
 from quietscope.config.science import RuntimeSettings, TilingSettings
+from quietscope.models.hot_pixels import hot_pixels_from_metadata, repair
 from quietscope.models.noise import clean
 from quietscope.models.normalisation import Normaliser
 from quietscope.models.runtime import Runtime, load_runtime
@@ -56,6 +57,7 @@ class Denoiser:
         try:
             self._normaliser = Normaliser.from_metadata(self.metadata)
             self._stride = _stride(self.metadata)
+            self._hot = hot_pixels_from_metadata(self.metadata)
         except ModelError as error:
             raise ModelError(f"{path}: {error}") from error
 
@@ -91,7 +93,8 @@ class Denoiser:
         ----------
         frame
             Shape (Y, X), real dtype, grey levels; any size from 1×1. Pixels that are not finite are bridged
-            from their neighbours and get a value like any other; they do not spread.
+            from their neighbours and get a value like any other; they do not spread. So are the hot pixels that
+            training found, which the network would turn into rings.
 
         Returns
         -------
@@ -108,6 +111,8 @@ class Denoiser:
                 f"a frame has two axes, and this one has shape {frame.shape}; denoise plane by plane"
             )
         image = clean(frame)
+        if self._hot is not None and self._hot.shape == image.shape:
+            image = repair(image, self._hot)
         layout = plan(
             (image.shape[0], image.shape[1]),
             tile=self._tiling.tile,

@@ -21,6 +21,7 @@ import onnxruntime
 import torch
 
 from quietscope.config.errors import ModelError
+from quietscope.models.hot_pixels import hot_pixels_to_metadata
 from quietscope.models.training import TrainedModel
 
 __all__ = ["FORMAT", "export_onnx", "parity_error"]
@@ -57,6 +58,7 @@ def _metadata(model: TrainedModel) -> dict[str, str]:
         "method": model.method,
         "pairs": model.pairs,
         **model.normaliser.to_metadata(),
+        **hot_pixels_to_metadata(model.hot_pixels),
         "tile": str(model.tile),
         "stride": str(model.stride),
         "weights": str(model.weights),

@@ -4,13 +4,18 @@ Left alone, one of them sits in one twin only, dominates the squared loss, and t
 point of light is wider than a pixel (the microscope blurs it), which is how the two are told apart.
 """
 
-from collections.abc import Sequence
+import json
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["find_hot_pixels", "repair"]
+from quietscope.config.errors import ModelError
+
+__all__ = ["find_hot_pixels", "hot_pixels_from_metadata", "hot_pixels_to_metadata", "repair"]
+
+_KEY = "hot_pixels"
 
 _NOISE_MULTIPLE = 8.0
 """Least height over the neighbours' median, in noise standard deviations of the mean of the frames."""
@@ -70,8 +75,60 @@ def repair(frame: NDArray[Any], hot: NDArray[np.bool_]) -> NDArray[np.float32]:
         (Y, X), float32; `frame` itself is left alone.
     """
     repaired = np.array(frame, dtype=np.float32)
-    padded = np.pad(repaired, 1, mode="reflect")
-    for y, x in np.argwhere(hot):
-        window = padded[y : y + 3, x : x + 3].ravel()
-        repaired[y, x] = np.median(np.delete(window, 4))
+    height, width = repaired.shape
+    y, x = np.nonzero(hot)
+    around = [
+        repaired[_mirrored(y + i, height), _mirrored(x + j, width)]
+        for i in (-1, 0, 1)
+        for j in (-1, 0, 1)
+        if (i, j) != (0, 0)
+    ]
+    repaired[y, x] = np.median(around, axis=0)
     return repaired
+
+
+def hot_pixels_to_metadata(hot: NDArray[np.bool_]) -> dict[str, str]:
+    """Metadata of a model file that say where the camera's hot pixels are.
+
+    Parameters
+    ----------
+    hot
+        (Y, X), as `find_hot_pixels` returns it.
+    """
+    content = {"shape": list(hot.shape), "index": np.flatnonzero(hot).tolist()}
+    return {_KEY: json.dumps(content)}
+
+
+def hot_pixels_from_metadata(metadata: Mapping[str, str]) -> NDArray[np.bool_] | None:
+    """Where the camera's hot pixels are, or None if the file does not say.
+
+    Parameters
+    ----------
+    metadata
+        Metadata of a model file.
+
+    Raises
+    ------
+    quietscope.config.ModelError
+        If the entry is not what `hot_pixels_to_metadata` makes.
+    """
+    text = metadata.get(_KEY)
+    if text is None:
+        return None
+    try:
+        content = json.loads(text)
+        height, width = (int(n) for n in content["shape"])
+        index = np.asarray(content["index"], dtype=np.int64)
+        hot = np.zeros(height * width, dtype=np.bool_)
+        hot[index] = True
+    except (ValueError, KeyError, TypeError, IndexError, MemoryError) as error:
+        msg = f"model metadata: {_KEY} cannot be read ({error}); export the model again"
+        raise ModelError(msg) from error
+    return hot.reshape(height, width)
+
+
+def _mirrored(index: NDArray[np.intp], size: int) -> NDArray[np.intp]:
+    """Reflect an index that is one outside, without repeating the edge."""
+    reflected = np.abs(index)
+    reflected = np.where(reflected >= size, 2 * (size - 1) - reflected, reflected)
+    return np.clip(reflected, 0, size - 1)

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from quietscope.config.errors import ModelError
 from quietscope.config.settings import Settings
 from quietscope.models.adaptive_sn2n import prepare
+from quietscope.models.hot_pixels import find_hot_pixels
 from quietscope.models.line import fit_line
 from quietscope.models.networks import DenoisingUNet, count_weights
 from quietscope.models.normalisation import Normaliser
@@ -47,6 +48,8 @@ class TrainedModel:
         Hash of the training frames' pixels.
     tile
         Side of the tiles the network is meant for, pixels.
+    hot_pixels
+        (Y, X), True where the camera has a hot pixel; bridged before a frame is denoised.
     """
 
     network: DenoisingUNet
@@ -57,6 +60,7 @@ class TrainedModel:
     figures: Mapping[str, float]
     frames_sha256: str
     tile: int
+    hot_pixels: NDArray[np.bool_]
 
     @property
     def stride(self) -> int:
@@ -143,6 +147,7 @@ def train(
         figures=figures,
         frames_sha256=_hash(training_set.frames),
         tile=settings.tiling.tile,
+        hot_pixels=find_hot_pixels(training_set.frames),
     )
 
 
