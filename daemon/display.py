@@ -110,18 +110,18 @@ class Display:
             f"{event['name']}: {event['used']:.0%}, step {event.get('step', 0)}{loss}"
         )
         if event["used"] == 0.0:
-            self._print(f"training channel {event['name']} on {event['frames']} frames")
+            self._print(f"training {event['name']} on {event['frames']} frames")
 
     def _on_verdict(self, event: Event) -> None:
         self._training.pop(event["channel"], None)
         seconds = event["figures"].get("training_s", 0.0)
         if event["accepted"]:
             self._print(
-                f"channel {event['name']}: model accepted after {seconds:.0f} s. {event['reason']}", "green"
+                f"{event['name']}: model accepted after {seconds:.0f} s. {event['reason']}", "green"
             )
         else:
             self._print(
-                f"channel {event['name']}: model NOT accepted, the channel stays on preview. {event['reason']}",
+                f"{event['name']}: model NOT accepted, the channel stays on preview. {event['reason']}",
                 "yellow",
             )
 

@@ -140,7 +140,7 @@ class Trainer:
             frames, keys, held_out = self._held_out(channel, held)
             judgement = job.judge(path, trained, frames, keys, held_out=held_out)
         except QuietscopeError as error:
-            self._parent.say("error", f"channel {name}: no model, {error}")
+            self._parent.say("error", f"{name}: no model, {error}")
             judgement = Judgement("", None, accepted=False, reason=str(error), figures={})
         figures = {
             **judgement.figures,

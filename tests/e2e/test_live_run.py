@@ -179,7 +179,7 @@ def test_second_ctrl_c_stops_at_once_and_says_so(start):
     run = start(
         "demo", changes=[*SMALL, "source.frames=100000", "source.rate_hz=4", "training.max_steps=1000000"]
     )
-    run.until("training channel")
+    run.until("training mitochondria")
     run.process.send_signal(signal.SIGINT)
     run.until("intake ended")
     run.process.send_signal(signal.SIGINT)
@@ -228,7 +228,7 @@ def test_dead_helper_is_started_again_and_catches_up(start, victim):
     run = start("demo", changes=[*SMALL, "source.frames=60", "source.rate_hz=6"])
     addresses = run.addresses()
     with Subscriber(addresses["publish"], timeout=60) as viewer:
-        run.until("training channel")
+        run.until("training mitochondria")
         os.kill(json.loads((run.root / "endpoints.json").read_text())["pids"][victim], signal.SIGKILL)
         run.until(f"the {victim} died (status -9) and is started again")
         assert next(iter(viewer)).pixels.shape == (128, 128)
@@ -241,7 +241,7 @@ def test_dead_helper_is_started_again_and_catches_up(start, victim):
 def test_dead_recorder_ends_the_run_loudly_and_what_it_committed_is_there(start):
     run = start("demo", changes=[*SMALL, "source.frames=1000", "source.rate_hz=10"])
     pids = run.addresses()["pids"]
-    run.until("training channel")
+    run.until("training mitochondria")
     os.kill(pids["recorder"], signal.SIGKILL)
     assert run.wait(60) != 0
     assert "recorder ended unexpectedly" in run.text()
