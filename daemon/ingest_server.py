@@ -244,7 +244,7 @@ class IngestServer:
             raise WireError(msg)
 
     def _denoised(self, deposit: Deposit) -> None:
-        # Senders hold back by their byte budget, so the wait is short unless the disk stalls; raw frames spool meanwhile.
+        # Senders hold back by their byte budget, so the wait is short unless the disk stalls.
         deadline = time.monotonic() + 30.0
         while not self._vault.deposit(deposit, timeout_s=0.2):
             self._speak()

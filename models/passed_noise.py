@@ -67,4 +67,5 @@ def passed_noise(
     signs = rng.choice(np.array([-_PROBE, _PROBE], dtype=np.float32), size=image.shape)
     probe = local_noise_std(image) * signs
     answer = denoise((image + probe).astype(np.float32)) - denoised
-    return probe.astype(np.float64) * answer / _PROBE**2
+    passed: NDArray[np.float64] = probe.astype(np.float64) * answer / _PROBE**2
+    return passed
