@@ -35,8 +35,24 @@ class Watched:
         self.work = Path(tempfile.mkdtemp(prefix="quietscope-bench-"))
         self.folder = self.work / "incoming"
         self.folder.mkdir()
-        command = [sys.executable, "-m", "quietscope.daemon", "watch", str(self.folder), "--frames", str(frames)]
-        command += ["--out", str(self.work), "--name", "run", "--json", str(self.work / "summary.json"), *arguments]
+        command = [
+            sys.executable,
+            "-m",
+            "quietscope.daemon",
+            "watch",
+            str(self.folder),
+            "--frames",
+            str(frames),
+        ]
+        command += [
+            "--out",
+            str(self.work),
+            "--name",
+            "run",
+            "--json",
+            str(self.work / "summary.json"),
+            *arguments,
+        ]
         self.process = subprocess.Popen(command, stdout=sys.stderr)
         while not (self.work / "run" / "endpoints.json").exists():
             time.sleep(0.1)
@@ -114,7 +130,9 @@ def lysosome(settings: list[str]) -> dict:
     rng = np.random.default_rng(0)
     noisy = (rng.poisson(truth) + rng.normal(0, 1.6, truth.shape)).astype(np.float32)
     watched = Watched(len(noisy), *settings)
-    files = [(f"frame_{t:03d}.tif", lambda to, t=t: tifffile.imwrite(to, noisy[t])) for t in range(len(noisy))]
+    files = [
+        (f"frame_{t:03d}.tif", lambda to, t=t: tifffile.imwrite(to, noisy[t])) for t in range(len(noisy))
+    ]
     stream(watched, files, RATE_HZ)
     found = watched.end()
     return found | score(watched.store, {FrameKey(t): truth[t] for t in range(10, len(truth))}, 20)
@@ -139,7 +157,9 @@ def memory(settings: list[str]) -> dict:
     command = [sys.executable, "-m", "quietscope.daemon", "demo", "--out", str(work), "--name", "run"]
     changes = ["source.frames=2000", "source.channels=mitochondria", "source.rate_hz=20"]
     command += [part for change in changes for part in ("--set", change)]
-    status = subprocess.run([*command, "--json", str(work / "summary.json"), *settings], cwd=work, check=False)
+    status = subprocess.run(
+        [*command, "--json", str(work / "summary.json"), *settings], cwd=work, check=False
+    )
     peaks: dict[str, dict[str, float]] = {}
     live = False
     for line in (work / "run" / "log.jsonl").read_text().splitlines():

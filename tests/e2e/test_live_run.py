@@ -268,3 +268,52 @@ def test_missing_folder_is_named(start, tmp_path):
     run = start("watch", str(tmp_path / "nowhere"), changes=[])
     assert run.wait(60) != 0
     assert "nowhere" in run.text()
+
+
+def test_refused_model_leaves_the_channel_on_preview_and_counts_its_frames(start):
+    changes = [*SMALL, "source.frames=16", "source.rate_hz=4", "gate.max_noise_std_ratio=0.0001"]
+    run = start("demo", changes=changes)
+    previews = []
+    with Subscriber(
+        run.addresses()["publish"], kinds=("preview", "denoised"), mode="every", timeout=60
+    ) as viewer:
+        previews = [frame.kind for frame in viewer]
+    assert run.wait() == 0, run.text()
+    found = balance(run)
+    assert found["skipped"] == {"gate": 32}
+    assert found["denoised"] == 0
+    assert found["published"] == 0
+    assert found["time_to_first_denoised_s"] is None
+    assert set(previews) == {"preview"}
+    assert "NOT accepted" in run.text()
+
+
+def test_empty_frames_are_stored_and_skipped_with_a_reason(start, tmp_path):
+    folder = tmp_path / "incoming"
+    folder.mkdir()
+    for t in range(8):
+        tifffile.imwrite(folder / f"{t}.tif", np.full((64, 64), 100, "uint16"))
+    run = start("watch", str(folder), "--idle", "3", changes=["training.frames=4"])
+    assert run.wait() == 0, run.text()
+    found = balance(run)
+    assert found["frames_received"] == 8
+    assert found["skipped"] == {"training": 8}
+    assert "not used for training" in run.text().replace("\n", " ")
+
+
+def test_late_viewer_gets_the_start_and_the_last_frame_at_once(start):
+    run = start("demo", changes=[*SMALL, "source.frames=100000", "source.rate_hz=4"])
+    address = run.addresses()["publish"]
+    run.until("training mitochondria")
+    time.sleep(1)
+    run.process.send_signal(signal.SIGSTOP)  # only the engine: the daemon goes on without it
+    began = time.monotonic()
+    with Subscriber(address, kinds=("preview",), timeout=20) as viewer:
+        frame = viewer.receive()
+        seconds = time.monotonic() - began
+        assert viewer.series is not None
+    run.process.send_signal(signal.SIGCONT)
+    assert frame.pixels.shape == (128, 128)
+    assert seconds < 1.0
+    run.process.send_signal(signal.SIGINT)
+    assert run.wait() == 0, run.text()

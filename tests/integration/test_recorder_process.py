@@ -3,6 +3,8 @@
 import os
 import queue
 import signal
+import subprocess
+import sys
 import time
 import zlib
 from pathlib import Path
@@ -38,7 +40,9 @@ class Recorder:
     """A recorder process and what it says."""
 
     def __init__(self, tmp_path: Path, *changes: str) -> None:
-        settings: Settings = load_settings(overrides=[f"out={tmp_path}", "name=run", "source.kind=wire", *changes])
+        settings: Settings = load_settings(
+            overrides=[f"out={tmp_path}", "name=run", "source.kind=wire", *changes]
+        )
         self.run = RunFolder.create(settings.out, settings.name)
         self.run.settings.write_text(settings_to_toml(settings), encoding="utf-8")
         self.events: queue.Queue[dict] = queue.Queue()
@@ -198,7 +202,11 @@ def test_foreign_bytes_on_the_port_are_counted_and_harmless(recorder):
     stranger = context.socket(zmq.DEALER)
     stranger.setsockopt(zmq.LINGER, 500)
     stranger.connect(one.endpoint)
-    for message in ([b"hello"], [b"quietscope-ingest/1", b"{}"], [b"quietscope-ingest/1", b'{"type":"frame"}', b"x"]):
+    for message in (
+        [b"hello"],
+        [b"quietscope-ingest/1", b"{}"],
+        [b"quietscope-ingest/1", b'{"type":"frame"}', b"x"],
+    ):
         stranger.send_multipart(message)
     for _ in range(3):
         assert one.wait("rejected")["reason"] == "wire"
@@ -219,3 +227,24 @@ def test_orphaned_recorder_finishes_and_exits(recorder):
         assert set(collect(client, 2).values()) == {"stored"}
     one.child.release()
     assert one.child.wait(20) == 0
+
+
+def test_the_sender_of_the_documentation_works(recorder, tmp_path):
+    text = (Path(__file__).resolve().parents[2] / "docs" / "protocol.md").read_text(encoding="utf-8")
+    example = text.split("### A sender in a few lines")[1].split("```python\n")[1].split("```")[0]
+    script = tmp_path / "sender.py"
+    script.write_text(example, encoding="utf-8")
+    one = recorder()
+    done = subprocess.run(
+        [sys.executable, str(script), one.endpoint], capture_output=True, text=True, timeout=60, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert sorted(done.stdout.split()) == sorted([*"0123456", *["stored"] * 7])
+    one.child.tell("stop")
+    assert one.wait("intake_ended")["received"] == 5
+    one.child.tell("finish")
+    assert one.child.end(10) == 0
+    for t in range(5):
+        np.testing.assert_array_equal(
+            StoreReader(one.run.root).read("raw", FrameKey(t)), np.full((64, 64), 100 + t)
+        )

@@ -62,7 +62,9 @@ def test_repeats_change_nothing(ledger):
 
 def test_accepted_model_is_not_displaced_by_a_later_rejection(ledger):
     writer, reader = ledger
-    writer.commit([ModelRow("a", 0, accepted=True, path="models/a.onnx", reason="good", figures={"slope": 1.0})])
+    writer.commit(
+        [ModelRow("a", 0, accepted=True, path="models/a.onnx", reason="good", figures={"slope": 1.0})]
+    )
     writer.commit([ModelRow("b", 0, accepted=False, path="models/b.onnx", reason="bad", figures={})])
     writer.commit([ModelRow("c", 1, accepted=False, path=None, reason="nothing to train on", figures={})])
     verdicts = reader.verdicts()
