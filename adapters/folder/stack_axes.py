@@ -55,6 +55,8 @@ class StackInfo:
         The axes come from the file; False where they are a guess.
     planned
         Lengths by axis that the series will have.
+    lengths
+        Lengths of the axes as the file gives them, where it does not name them all.
     """
 
     axes: str
@@ -69,6 +71,7 @@ class StackInfo:
     provisional: bool = False
     stated: bool = False
     planned: Mapping[str, int] = field(default_factory=dict)
+    lengths: tuple[int, ...] = ()
 
     def place(self, index: int) -> PlaneAxes:
         """Place of plane `index` by axis."""
@@ -109,7 +112,7 @@ def with_axes(info: StackInfo, setting: str) -> StackInfo:
         return info
     spec = [(axis, int(count) if count else None) for axis, count in re.findall(r"([tczp])(\d*)", setting)]
     axes = "".join(axis for axis, _ in spec)
-    long = tuple(n for n in info.sizes if n > 1)
+    long = info.lengths or tuple(n for n in info.sizes if n > 1)
     info = replace(info, provisional=False)
     if not spec:
         return info
@@ -162,7 +165,13 @@ def describe_shaped(text: str, page_shape: tuple[int, int], default: str) -> Sta
     axes, sizes, stated = _fill([a for a, _ in kept], [n for _, n in kept], default)
     # tifffile writes the pixels of one array in one run, and its directories afterwards.
     return StackInfo(
-        axes, sizes, images=math.prod(sizes), contiguous=True, stated=stated, planned=_planned(axes, sizes)
+        axes,
+        sizes,
+        images=math.prod(sizes),
+        contiguous=True,
+        stated=stated,
+        planned=_planned(axes, sizes),
+        lengths=tuple(n for _, n in kept if n > 1),
     )
 
 

@@ -1,6 +1,8 @@
 """The watched folder, live: real files, written as other programs write them."""
 
 import contextlib
+import gzip
+import io
 import logging
 import os
 import shutil
@@ -420,3 +422,135 @@ def test_real_time_lapses_growing_in_the_folder(tmp_path, data_dir, folder, name
         np.testing.assert_array_equal(frame.pixels, expected)
     assert len(sink.series[-1].channels) == (2 if axes == "tc" else 1)
     assert len(sink.series) == 1
+
+
+def test_micro_manager_names_give_keys_and_channel_names(tmp_path):
+    for position in ("Pos0", "Pos1"):
+        (tmp_path / position).mkdir()
+        for t in range(2):
+            for channel in ("DAPI", "GFP"):
+                tifffile.imwrite(tmp_path / position / f"img_{t:09d}_{channel}_000.tif", FRAMES[t])
+    (tmp_path / "Pos0" / "display.tif").write_bytes(b"II*\0")
+    sink = once(tmp_path)
+    assert sorted(sink.keys) == [(t, c, 0, p) for t in range(2) for c in range(2) for p in range(2)]
+    assert sink.series[-1].channels == ("DAPI", "GFP")
+    assert [(name, reason) for name, reason, _ in sink.rejected] == [("Pos0/display.tif", "name")]
+
+
+def test_a_channel_that_appears_later_is_announced(tmp_path):
+    with watching(tmp_path, pattern=r"(?P<c>[a-z]+)_(?P<t>\d+)") as sink:
+        for t, channel in enumerate(["red", "green", "red", "blue"]):
+            tifffile.imwrite(tmp_path / f"{channel}_{t}.tif", FRAMES[t])
+            sink.wait_frames(t + 1)
+    assert [series.channels for series in sink.series] == [
+        ("red",),
+        ("red", "green"),
+        ("red", "green", "blue"),
+    ]
+    assert [key[:2] for key in sink.keys] == [(0, 0), (1, 1), (2, 0), (3, 2)]
+
+
+def test_numbers_that_begin_with_one(tmp_path):
+    for t in (1, 2):
+        for c in (1, 2):
+            tifffile.imwrite(tmp_path / f"c{c}_t{t}.tif", FRAMES[t])
+    sink = once(tmp_path, pattern=r"c(?P<c>\d+)_t(?P<t>\d+)", first_index=1)
+    assert [key[:2] for key in sink.keys] == [(0, 0), (1, 0), (0, 1), (1, 1)]
+    assert len(sink.series[-1].channels) == 2
+
+
+def test_a_pattern_without_time_counts_arrivals_in_each_channel(tmp_path):
+    for t in range(3):
+        for channel in "ab":
+            tifffile.imwrite(tmp_path / f"{t}_{channel}.tif", FRAMES[t])
+    sink = once(tmp_path, pattern=r"_(?P<c>[ab])\.tif")
+    assert [key[:2] for key in sink.keys] == [(t, c) for t in range(3) for c in range(2)]
+
+
+def test_name_and_contents_that_contradict_each_other_are_refused_with_the_mend(tmp_path):
+    tifffile.imwrite(tmp_path / "t3.tif", FRAMES, metadata={"axes": "TYX"})
+    sink = once(tmp_path, pattern=r"t(?P<t>\d+)")
+    assert sink.frames == []
+    ((_, reason, detail),) = sink.rejected
+    assert reason == "axes"
+    assert "stack_axes" in detail
+    # Pages without a meaning of their own are z where the name gives t.
+    tifffile.imwrite(tmp_path / "t4.tif", FRAMES[:2])
+    assert once(tmp_path, pattern=r"t(?P<t>[4])").keys == [(4, 0, z, 0) for z in range(2)]
+
+
+def test_frames_of_another_shape_go_to_the_sink_with_their_name(tmp_path):
+    tifffile.imwrite(tmp_path / "a.tif", FRAMES[0])
+    tifffile.imwrite(tmp_path / "b.tif", FRAMES[0, :20])
+    sink = once(tmp_path)
+    assert [(frame.pixels.shape, frame.metadata["name"]) for frame in sink.frames] == [
+        ((48, 64), "a.tif"),
+        ((20, 64), "b.tif"),
+    ]
+    assert len(sink.series) == 1
+
+
+def test_an_ome_tiff_written_slowly_keeps_its_axes(tmp_path):
+    """Its description comes last: planes beyond the first wait for it rather than being mistaken for time points."""
+    source = tmp_path / "made.bin"
+    stack = FRAMES.reshape(3, 2, 2, 48, 64)
+    tifffile.imwrite(
+        source,
+        stack,
+        ome=True,
+        compression="zlib",
+        metadata={"axes": "TZCYX", "Channel": {"Name": ["A", "B"]}},
+    )
+    data = source.read_bytes()
+    folder = tmp_path / "in"
+    folder.mkdir()
+    with watching(folder) as sink:
+        with (folder / "x.ome.tif").open("wb", buffering=0) as file:
+            for start in range(0, len(data), 9000):
+                file.write(data[start : start + 9000])
+                time.sleep(0.02)
+        sink.wait_frames(12)
+    assert sink.series[-1].channels == ("A", "B")
+    for frame in sink.frames:
+        np.testing.assert_array_equal(frame.pixels, stack[frame.key.t, frame.key.z, frame.key.c])
+
+
+@pytest.mark.realdata
+def test_micro_manager_stacks_replayed_as_they_are_written(tmp_path, data_dir):
+    """A preallocated stack, page by page: each image counts once its metadata, written last, are there."""
+    packed = data_dir / "micromanager" / "MM14_ometiff_4pos_T2Z2C2"
+    names = sorted(path.name.removesuffix(".gz") for path in packed.glob("*.gz"))
+    data = {name: gzip.decompress((packed / f"{name}.gz").read_bytes()) for name in names}
+    pages = {}
+    for name in names:
+        with tifffile.TiffFile(io.BytesIO(data[name])) as tif:
+            pages[name] = [
+                (p.offset, p.tags[51123].valueoffset + p.tags[51123].count, p.asarray()) for p in tif.pages
+            ]
+    with watching(tmp_path) as sink:
+        done = 0
+        for name in names[:2]:
+            with (tmp_path / name).open("wb", buffering=0) as file:
+                # Until the stack is closed, the link of its last page leads to zeros.
+                file.truncate(len(data[name]))
+                file.write(data[name][: pages[name][0][0]])
+                for number, (start, end, _) in enumerate(pages[name]):
+                    middle = (start + end) // 2
+                    file.seek(start)
+                    file.write(data[name][start:middle])
+                    time.sleep(0.03)
+                    assert len(sink.frames) == done
+                    file.write(data[name][middle:end])
+                    done += 1
+                    sink.wait_frames(done)
+                    assert sink.frames[-1].metadata["page"] == number
+                file.seek(0)
+                file.write(data[name])
+        time.sleep(0.3)
+    assert len(sink.frames) == done == len(set(sink.keys))
+    for frame in sink.frames:
+        np.testing.assert_array_equal(frame.pixels, pages[frame.metadata["name"]][frame.metadata["page"]][2])
+    assert {key[:3] for key in sink.keys} == {(t, c, z) for t in range(2) for c in range(2) for z in range(2)}
+    assert sink.series[-1].channels == ("Cy5", "DAPI")
+    assert sink.frames[0].exposure_ms == 25
+    assert not sink.rejected

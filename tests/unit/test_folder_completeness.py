@@ -3,6 +3,7 @@
 import contextlib
 import importlib.util
 import io
+import os
 from pathlib import Path
 
 import numpy as np
@@ -300,3 +301,24 @@ def test_missing_codec_is_named_with_the_mend(tmp_path):
         with pytest.raises(FrameError, match=r"quietscope\[codecs\]") as caught:
             read_plane(file, plane)
     assert caught.value.reason == "codec"
+
+
+@pytest.mark.skipif(not hasattr(os, "SEEK_HOLE"), reason="this system does not tell of holes in files")
+@pytest.mark.parametrize("imagej", [True, False])
+def test_preallocated_places_are_no_planes_until_written(tmp_path, imagej):
+    path = tmp_path / "x.tif"
+    frames = RNG.integers(1, 4000, (4, 96, 128)).astype(np.uint16)
+    mapped = tifffile.memmap(
+        path, shape=frames.shape, dtype="uint16", imagej=imagej, photometric="minisblack"
+    )
+    for number, frame in enumerate(frames):
+        with open_shared(path) as file:
+            contents = look_into(file, path.name)
+        assert len(contents.planes) == number
+        assert "not written" in contents.problem
+        mapped[number] = frame
+        mapped.flush()
+    contents, planes = take(path)
+    assert contents.problem == ""
+    for number, frame in enumerate(frames):
+        np.testing.assert_array_equal(planes[number], frame)
