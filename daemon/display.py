@@ -116,9 +116,7 @@ class Display:
         self._training.pop(event["channel"], None)
         seconds = event["figures"].get("training_s", 0.0)
         if event["accepted"]:
-            self._print(
-                f"{event['name']}: model accepted after {seconds:.0f} s. {event['reason']}", "green"
-            )
+            self._print(f"{event['name']}: model accepted after {seconds:.0f} s. {event['reason']}", "green")
         else:
             self._print(
                 f"{event['name']}: model NOT accepted, the channel stays on preview. {event['reason']}",

@@ -168,9 +168,7 @@ class Trainer:
             figures=_plain(figures),
         )
 
-    def _held_out(
-        self, channel: int, held: _Collection
-    ) -> tuple[list[NDArray[Any]], list[FrameKey], bool]:
+    def _held_out(self, channel: int, held: _Collection) -> tuple[list[NDArray[Any]], list[FrameKey], bool]:
         """Frames that the model has not seen; the training frames where there are no others."""
         frames, keys = [], []
         for frame in self._ledger.frames(channel, after=held.last_id, limit=_HELD_OUT):
