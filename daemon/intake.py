@@ -67,6 +67,7 @@ class Intake:
         self._lock = threading.Lock()
         self._seen: set[FrameKey] = set()
         self._extent: dict[int, int] = {}
+        self._times: list[tuple[int, int]] = []
         self._ended = threading.Event()
         self.series: Series | None = None
         self.store: StoreWriter | None = None
@@ -83,6 +84,15 @@ class Intake:
     def extent(self) -> dict[int, int]:
         """Position → last time point."""
         return dict(self._extent)
+
+    @property
+    def interval_s(self) -> float | None:
+        """Mean time between two time points, seconds, or None if it is not known yet."""
+        with self._lock:
+            if len(self._times) < 2:
+                return None
+            (t0, ns0), (t1, ns1) = self._times
+        return (ns1 - ns0) / 1e9 / (t1 - t0) if t1 > t0 and ns1 > ns0 else None
 
     def start(self, series: Series) -> None:
         """Learn what the frames have in common; makes the store the first time.
@@ -124,6 +134,7 @@ class Intake:
                 self._meet_channel(frame.key.c)
                 self._seen.add(frame.key)
                 self._extent[frame.key.p] = max(self._extent.get(frame.key.p, -1), frame.key.t)
+                self._times[1:] = [(frame.key.t, frame.received_ns)]
                 self.received += 1
                 self.last_arrival = time.monotonic()
                 if self._stop.frames is not None and self.received >= self._stop.frames:

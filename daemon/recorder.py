@@ -227,7 +227,7 @@ class Recorder:
         self._committer.close()
         if self._intake.store is not None:
             try:
-                self._intake.store.finish(self._intake.extent)
+                self._intake.store.finish(self._intake.extent, interval_s=self._intake.interval_s)
             except QuietscopeError as error:
                 self._parent.emit("fatal", text=f"the store could not be completed: {error}")
                 life.fatal = str(error)
