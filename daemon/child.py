@@ -42,7 +42,7 @@ class Child:
     """
 
     def __init__(
-        self, name: str, arguments: Sequence[str], events: "queue.Queue[Event]", errors: Path
+        self, name: str, arguments: Sequence[str], events: "queue.SimpleQueue[Event]", errors: Path
     ) -> None:
         self.name = name
         self._events = events

@@ -22,7 +22,8 @@ def run_child(arguments: Sequence[str]) -> int:
     Parameters
     ----------
     arguments
-        Name of the child, run folder, then ``--ingest``, ``--news`` and ``--publish`` with an address each.
+        Name of the child, run folder, then pairs: ``--ingest``, ``--news`` and ``--publish`` with an address,
+        ``--resume`` with 0 or 1.
 
     Returns
     -------
@@ -32,7 +33,7 @@ def run_child(arguments: Sequence[str]) -> int:
     faulthandler.enable()
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     name, root, *rest = arguments
-    addresses = dict(zip(rest[::2], rest[1::2], strict=True))
+    options = dict(zip(rest[::2], rest[1::2], strict=True))
     parent = Parent(name)
     run = RunFolder(Path(root))
     try:
@@ -40,19 +41,17 @@ def run_child(arguments: Sequence[str]) -> int:
         if name == "recorder":
             from quietscope.daemon.recorder import Recorder
 
-            return Recorder(run, settings, parent).run()
+            return Recorder(run, settings, parent, resume=options.get("--resume") == "1").run()
         if name == "processor":
             from quietscope.daemon.processor import Processor
 
-            if "--publish" in addresses:
-                publish = settings.publish.model_copy(update={"endpoint": addresses["--publish"]})
+            if "--publish" in options:
+                publish = settings.publish.model_copy(update={"endpoint": options["--publish"]})
                 settings = settings.model_copy(update={"publish": publish})
-            return Processor(
-                run, settings, parent, ingest=addresses["--ingest"], news=addresses["--news"]
-            ).run()
+            return Processor(run, settings, parent, ingest=options["--ingest"], news=options["--news"]).run()
         from quietscope.daemon.trainer import Trainer
 
-        return Trainer(run, settings, parent, ingest=addresses["--ingest"]).run()
+        return Trainer(run, settings, parent, ingest=options["--ingest"]).run()
     except QuietscopeError as error:
         print(error, file=sys.stderr)  # noqa: T201 - collected into the run's logs
         return 2

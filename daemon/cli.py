@@ -12,6 +12,7 @@ from quietscope.config import QuietscopeError, Settings
 from quietscope.config.loader import load_settings
 from quietscope.daemon.child_main import CHILDREN, run_child
 from quietscope.daemon.config_command import config_app
+from quietscope.daemon.runfolder import RunFolder
 
 __all__ = ["app", "main"]
 
@@ -91,6 +92,17 @@ def run(
     raise typer.Exit(_run(settings, json_file))
 
 
+@app.command()
+def resume(
+    folder: Annotated[Path, typer.Argument(metavar="RUN", help="Folder of a run that ended early.")],
+    *,
+    json_file: Json = None,
+) -> None:
+    """Finish a run that was aborted or died: whatever is stored but not denoised is denoised."""
+    found = RunFolder.existing(folder)
+    raise typer.Exit(_run(load_settings(found.settings), json_file, resume=found))
+
+
 def _settings(
     file: Path | None,
     profile: str | None,
@@ -103,10 +115,12 @@ def _settings(
     return load_settings(file, profile, [*(changes or ()), *given], base)
 
 
-def _run(settings: Settings, json_file: Path | None, picture: Path | None = None) -> int:
+def _run(
+    settings: Settings, json_file: Path | None, picture: Path | None = None, resume: RunFolder | None = None
+) -> int:
     from quietscope.daemon.live_command import run_live
 
-    return run_live(settings, json_file=json_file, picture=picture)
+    return run_live(settings, json_file=json_file, picture=picture, resume=resume)
 
 
 def main() -> None:

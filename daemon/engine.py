@@ -68,12 +68,23 @@ class Engine:
         Effective settings.
     on_event
         Called with every event of every process.
+    resume
+        An existing run to be finished; none starts a new one.
+
+    Raises
+    ------
+    quietscope.config.RunError
+        If the run folder exists already, or cannot be made.
     """
 
-    def __init__(self, settings: Settings, *, on_event: Callable[[Event], None]) -> None:
+    def __init__(
+        self, settings: Settings, *, on_event: Callable[[Event], None], resume: RunFolder | None = None
+    ) -> None:
         self._settings = settings
+        self._resume = resume is not None
         self._on_event = on_event
-        self._events: queue.Queue[Event] = queue.Queue()
+        # SimpleQueue.put may be called again while it runs, which a signal handler does; Queue.put may not.
+        self._events: queue.SimpleQueue[Event] = queue.SimpleQueue()
         self._children: dict[str, Child] = {}
         self._restarts = {"processor": settings.processor.max_restarts, "trainer": 1}
         self._heard: dict[str, float] = {}
@@ -82,8 +93,9 @@ class Engine:
         self._told_stop = False
         self.phase = Phase.STARTING
         self.ending = Ending()
-        self.run_folder = RunFolder.create(settings.out, settings.name)
-        self.run_folder.settings.write_text(settings_to_toml(settings), encoding="utf-8")
+        self.run_folder = resume or RunFolder.create(settings.out, settings.name)
+        if resume is None:
+            self.run_folder.settings.write_text(settings_to_toml(settings), encoding="utf-8")
         self._log = RunLog(self.run_folder.log)
 
     def stop(self, reason: str = "stopped by the user") -> None:
@@ -121,7 +133,9 @@ class Engine:
 
     def _spawn(self, name: str) -> None:
         arguments = [name, str(self.run_folder.root)]
-        if name != "recorder":
+        if name == "recorder":
+            arguments += ["--resume", str(int(self._resume))]
+        else:
             arguments += ["--ingest", self._addresses["ingest"]]
         if name == "processor":
             arguments += ["--news", self._addresses["news"]]
@@ -170,7 +184,9 @@ class Engine:
     def _on_stop(self, reason: str) -> None:
         if self._stops > 1:
             self.ending.reason = "aborted by the user"
-            self.ending.faults.append("the run was aborted; `quietscope resume` finishes it")
+            self.ending.faults.append(
+                f"the run was aborted; finish it with: quietscope resume {self.run_folder.root}"
+            )
             self.phase = Phase.ENDED
         elif self.phase is Phase.RECORDING:
             self._children["recorder"].tell("stop", reason=reason)

@@ -3,7 +3,7 @@
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import asdict, replace
 
 from quietscope.adapters.frame import SUPPORTED_DTYPES, Frame, FrameKey, Series
@@ -40,6 +40,8 @@ class Intake:
         Called with words when a good frame cannot be kept.
     on_reject
         Called with name, reason and detail of everything that is no valid frame.
+    known
+        Frames that a resumed run has already.
     """
 
     def __init__(
@@ -54,6 +56,7 @@ class Intake:
         block: bool,
         on_fatal: Callable[[str], None],
         on_reject: Callable[[str, str, str], None],
+        known: Collection[FrameKey] = (),
     ) -> None:
         self._vault = vault
         self._committer = committer
@@ -65,14 +68,16 @@ class Intake:
         self._on_fatal = on_fatal
         self._on_reject = on_reject
         self._lock = threading.Lock()
-        self._seen: set[FrameKey] = set()
+        self._seen: set[FrameKey] = set(known)
         self._extent: dict[int, int] = {}
+        for key in known:
+            self._extent[key.p] = max(self._extent.get(key.p, -1), key.t)
         self._times: list[tuple[int, int]] = []
         self._ended = threading.Event()
         self.series: Series | None = None
         self.store: StoreWriter | None = None
         self.rejected: Counter[str] = Counter()
-        self.received = 0
+        self.received = len(self._seen)
         self.last_arrival: float | None = None
 
     @property

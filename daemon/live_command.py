@@ -19,12 +19,19 @@ from quietscope.config.sources import SimulatorSettings
 from quietscope.daemon.display import Display
 from quietscope.daemon.engine import Engine
 from quietscope.daemon.picture import write_panel
+from quietscope.daemon.runfolder import RunFolder
 from quietscope.daemon.summary import Summary, summarise
 
 __all__ = ["run_live"]
 
 
-def run_live(settings: Settings, *, json_file: Path | None, picture: Path | None = None) -> int:
+def run_live(
+    settings: Settings,
+    *,
+    json_file: Path | None,
+    picture: Path | None = None,
+    resume: RunFolder | None = None,
+) -> int:
     """Run to the end and report.
 
     Parameters
@@ -35,6 +42,8 @@ def run_live(settings: Settings, *, json_file: Path | None, picture: Path | None
         Where the summary for machines goes.
     picture
         Where the before/after picture of a simulated run goes.
+    resume
+        An existing run to be finished; none starts a new one.
 
     Returns
     -------
@@ -46,7 +55,7 @@ def run_live(settings: Settings, *, json_file: Path | None, picture: Path | None
         msg = f"the folder of --json {json_file} does not exist; make it first"
         raise RunError(msg)
     with Display(console) as display:
-        engine = Engine(settings, on_event=display.event)
+        engine = Engine(settings, on_event=display.event, resume=resume)
         console.print(f"run folder: {engine.run_folder.root}", highlight=False, soft_wrap=True)
         with _interrupts(engine):
             ending = engine.run()

@@ -12,10 +12,12 @@ from quietscope.adapters.frame import Frame, Series
 from quietscope.adapters.ome_zarr import StoreWriter
 from quietscope.adapters.protocols import Source
 from quietscope.config import QuietscopeError, Settings
+from quietscope.config.system import StopSettings
 from quietscope.daemon.committer import Committer
 from quietscope.daemon.ingest_server import IngestServer
 from quietscope.daemon.intake import Intake
 from quietscope.daemon.ledger import EventRow, MetaRow
+from quietscope.daemon.leftovers import Leftovers
 from quietscope.daemon.parent import Parent
 from quietscope.daemon.runfolder import RunFolder
 from quietscope.daemon.source import make_source
@@ -51,10 +53,13 @@ class Recorder:
         Effective settings.
     parent
         The process that started this one.
+    resume
+        Finish a run that ended early: nothing new is received, what is left is kept.
     """
 
-    def __init__(self, run: RunFolder, settings: Settings, parent: Parent) -> None:
+    def __init__(self, run: RunFolder, settings: Settings, parent: Parent, *, resume: bool = False) -> None:
         self._run = run
+        self._leftovers = Leftovers(run) if resume else None
         self._settings = settings
         self._parent = parent
         self._life = _Life()
@@ -70,15 +75,16 @@ class Recorder:
         self._intake = Intake(
             self._vault,
             self._committer,
-            lambda series: StoreWriter(run.root, series, settings.store),
+            lambda series: StoreWriter(run.root, series, settings.store, resume=resume),
             announce=self._announce,
             announce_series=self._series_is_known,
-            stop=settings.stop,
+            stop=StopSettings() if resume else settings.stop,
             block=settings.source.when_full == "block",
             on_fatal=self._fatal,
             on_reject=lambda name, reason, detail: parent.emit(
                 "rejected", name=name, reason=reason, detail=detail
             ),
+            known=() if self._leftovers is None else self._leftovers.known,
         )
         try:
             self._server = IngestServer(
@@ -96,7 +102,7 @@ class Recorder:
         """Record until told to finish; the exit status of the process."""
         self._server.start()
         self._parent.emit("ready", endpoint=self._server.endpoint, news=self._server.news_endpoint)
-        source = make_source(self._settings.source)
+        source = self._leftovers or make_source(self._settings.source)
         thread = None
         if source is not None:
             thread = threading.Thread(target=self._run_source, args=(source,), name="source")
@@ -116,7 +122,9 @@ class Recorder:
     def _run_source(self, source: Source) -> None:
         try:
             source.run(self._intake, self._life.stop_source)
-            self._life.reason = self._life.reason or "source ended"
+            self._life.reason = self._life.reason or (
+                "source ended" if self._leftovers is None else "resumed"
+            )
         except QuietscopeError as error:
             self._parent.say("error", f"the source ended with an error: {error}")
             self._source_failed(f"source failed: {error}")
@@ -219,6 +227,8 @@ class Recorder:
         self._vault.close()
         if source_thread is not None:
             source_thread.join(timeout=10)
+        if self._leftovers is not None and life.fatal is None:
+            self._leftovers.clear()
         self._committer.put(MetaRow("received", self._intake.received))
         self._committer.put(MetaRow("exit_reason", life.reason))
         if life.fatal is not None:

@@ -1,8 +1,11 @@
 """Names of everything inside a run folder, and the rule that an existing run is never overwritten."""
 
 import datetime as dt
+import json
 from dataclasses import dataclass
 from pathlib import Path
+
+import psutil
 
 from quietscope.config import RunError
 
@@ -44,6 +47,32 @@ class RunFolder:
             msg = f"cannot make the run folder {root}: {error.strerror}; choose a folder you may write with --out"
             raise RunError(msg) from error
         return cls(root)
+
+    @classmethod
+    def existing(cls, root: Path) -> "RunFolder":
+        """Open the folder of an earlier run.
+
+        Raises
+        ------
+        quietscope.config.RunError
+            If it is no run folder, or the run is still going on.
+        """
+        run = cls(root.resolve())
+        if not (run.ledger.is_file() and run.settings.is_file()):
+            msg = f"{run.root} is no run folder (it needs ledger.db and settings.toml); give the folder of a run"
+            raise RunError(msg)
+        for name, pid in run._pids().items():
+            if _is_child_of(pid, run.root):
+                msg = f"the run {run.root} is still going on (its {name} is process {pid}); end it first with Ctrl-C"
+                raise RunError(msg)
+        return run
+
+    def _pids(self) -> dict[str, int]:
+        try:
+            content = json.loads(self.endpoints.read_text(encoding="utf-8"))
+            return {str(name): int(pid) for name, pid in content["pids"].items()}
+        except (OSError, ValueError, KeyError, TypeError):
+            return {}
 
     @property
     def ledger(self) -> Path:
@@ -88,3 +117,11 @@ class RunFolder:
     def child_errors(self, name: str) -> Path:
         """What child process `name` wrote to its standard error."""
         return self.root / "logs" / f"{name}.txt"
+
+
+def _is_child_of(pid: int, root: Path) -> bool:
+    """Whether a process is one of the run's: numbers are used again."""
+    try:
+        return str(root) in psutil.Process(pid).cmdline()
+    except psutil.Error:
+        return False

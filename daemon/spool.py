@@ -9,6 +9,7 @@ import os
 import struct
 import threading
 from collections import deque
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +17,7 @@ import numpy as np
 from quietscope.adapters.frame import Frame, FrameKey
 from quietscope.config import StoreError
 
-__all__ = ["Spool"]
+__all__ = ["Spool", "read_spool"]
 
 _HEAD = struct.Struct("<4sI")
 _MAGIC = b"QSPL"
@@ -40,6 +41,7 @@ class Spool:
         self._index: deque[tuple[int, int]] = deque()
         self._end = 0
         self._total = 0
+        self._in_hand = 0
         self._fd: int | None = None
 
     def __len__(self) -> int:
@@ -106,16 +108,19 @@ class Spool:
                     msg = f"the spool {self._path} ends inside the frame at byte {start}; was it changed by hand?"
                     raise StoreError(msg)
                 record += piece
-            if not self._index:
+            self._in_hand += 1
+        _, header_length = _HEAD.unpack_from(record)
+        return _frame(
+            bytes(record[_HEAD.size : _HEAD.size + header_length]), record[_HEAD.size + header_length :]
+        )
+
+    def release(self) -> None:
+        """Say that a frame that was taken out is safe; the space is given back when all are."""
+        with self._lock:
+            self._in_hand -= 1
+            if not self._index and not self._in_hand and self._fd is not None:
                 os.ftruncate(self._fd, 0)
                 self._end = 0
-        _, header_length = _HEAD.unpack_from(record)
-        body = _HEAD.size + header_length
-        header = json.loads(record[_HEAD.size : body])
-        pixels = np.frombuffer(record, dtype=header["dtype"], offset=body).reshape(header["shape"])
-        return Frame(
-            pixels, FrameKey(*header["key"]), header["received_ns"], header["exposure_ms"], header["metadata"]
-        )
 
     def close(self) -> None:
         """Close the file; an empty one is removed."""
@@ -123,5 +128,37 @@ class Spool:
             if self._fd is not None:
                 os.close(self._fd)
                 self._fd = None
-                if not self._index:
+                if not self._index and not self._in_hand:
                     self._path.unlink(missing_ok=True)
+
+
+def read_spool(path: Path) -> Iterator[Frame]:
+    """Frames of a spool that a crash left; ends where the last record is torn.
+
+    Parameters
+    ----------
+    path
+        The file.
+    """
+    with path.open("rb") as file:
+        while len(head := file.read(_HEAD.size)) == _HEAD.size:
+            magic, length = _HEAD.unpack(head)
+            header = file.read(length)
+            if magic != _MAGIC or len(header) < length:
+                return
+            try:
+                content = json.loads(header)
+                size = int(np.prod(content["shape"])) * np.dtype(content["dtype"]).itemsize
+            except (ValueError, KeyError, TypeError):
+                return
+            pixels = file.read(size)
+            if len(pixels) < size:
+                return
+            yield _frame(header, bytearray(pixels))
+
+
+def _frame(header: bytes, pixels: bytearray) -> Frame:
+    content = json.loads(header)
+    plane = np.frombuffer(pixels, dtype=content["dtype"]).reshape(content["shape"])
+    key = FrameKey(*content["key"])
+    return Frame(plane, key, content["received_ns"], content["exposure_ms"], content["metadata"])

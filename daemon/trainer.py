@@ -91,11 +91,13 @@ class Trainer:
     def _next_channel(self) -> int | None:
         """Collect frames; the first channel that has enough, or has all it will ever get."""
         ready: int | None = None
-        for channel in self._ledger.channels():
+        series = self._ledger.series()
+        for channel in range(0 if series is None else len(series.channels)):
             if channel in self._done:
                 continue
             held = self._collect(channel)
-            if ready is None and (len(held.frames) >= self._settings.training.frames or self._finishing):
+            enough = len(held.frames) >= self._settings.training.frames
+            if ready is None and held.last_id and (enough or self._finishing):
                 ready = channel
         return ready
 

@@ -25,6 +25,7 @@ from quietscope.daemon.spool import Spool
 __all__ = ["Deposit", "Provenance", "Vault"]
 
 _RETRIES = 8
+_FLUSH_S = 30.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,6 +166,7 @@ class Vault:
         for thread in self._threads:
             if thread.is_alive():
                 thread.join()
+        self._committer.flush(_FLUSH_S)
         self._spool.close()
 
     def _write_loop(self) -> None:
@@ -185,13 +187,21 @@ class Vault:
             frame = self._spool.pop()
             if frame is None:
                 return False
-            self._write(Deposit(frame, then=self._spooled_then.pop(frame.key, None)))
+            self._write(Deposit(frame, then=self._when_safe(self._spooled_then.pop(frame.key, None))))
         except StoreError as error:
             self._on_fatal(str(error))
         finally:
             with self._quiet:
                 self._busy -= 1
         return True
+
+    def _when_safe(self, then: Callable[[], None] | None) -> Callable[[], None]:
+        def done() -> None:
+            self._spool.release()
+            if then is not None:
+                then()
+
+        return done
 
     def _write(self, deposit: Deposit) -> None:
         assert self._store is not None

@@ -317,3 +317,46 @@ def test_late_viewer_gets_the_start_and_the_last_frame_at_once(start):
     assert seconds < 1.0
     run.process.send_signal(signal.SIGINT)
     assert run.wait() == 0, run.text()
+
+
+@pytest.mark.skipif(os.name == "nt", reason="needs SIGKILL")
+def test_killed_run_is_finished_by_resume(start, tmp_path):
+    run = start("demo", changes=[*SMALL, "source.frames=1000", "source.rate_hz=10"])
+    run.until("training mitochondria")
+    run.kill()
+    with LedgerReader(run.root / "ledger.db") as ledger:
+        before = ledger.checksums()
+    json_file = tmp_path / "resumed.json"
+    command = [sys.executable, "-m", "quietscope.daemon", "resume", str(run.root), "--json", str(json_file)]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=200, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    found = json.loads(json_file.read_text())
+    assert found["frames_received"] == found["raw_stored"] == found["denoised"] == len(before)
+    assert found["exit_reason"] == "resumed"
+    with LedgerReader(run.root / "ledger.db") as ledger:
+        assert ledger.checksums() == before
+    again = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=200, check=False)
+    assert again.returncode == 0, again.stdout + again.stderr
+    assert json.loads(json_file.read_text()) == found
+
+
+def test_running_run_is_not_resumed(start, tmp_path):
+    run = start("demo", changes=[*SMALL, "source.frames=1000", "source.rate_hz=10"])
+    run.addresses()
+    command = [sys.executable, "-m", "quietscope.daemon", "resume"]
+    busy = subprocess.run([*command, str(run.root)], capture_output=True, text=True, timeout=60, check=False)
+    assert busy.returncode == 2
+    assert "still going on" in busy.stderr
+    none = subprocess.run([*command, str(tmp_path)], capture_output=True, text=True, timeout=60, check=False)
+    assert none.returncode == 2
+    assert "no run folder" in none.stderr
+
+
+def test_empty_folder_and_ctrl_c_end_cleanly(start, tmp_path):
+    folder = tmp_path / "incoming"
+    folder.mkdir()
+    run = start("watch", str(folder), changes=[])
+    run.addresses()
+    run.process.send_signal(signal.SIGINT)
+    assert run.wait(60) == 0, run.text()
+    assert balance(run)["frames_received"] == 0

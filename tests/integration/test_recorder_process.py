@@ -45,7 +45,7 @@ class Recorder:
         )
         self.run = RunFolder.create(settings.out, settings.name)
         self.run.settings.write_text(settings_to_toml(settings), encoding="utf-8")
-        self.events: queue.Queue[dict] = queue.Queue()
+        self.events: queue.SimpleQueue[dict] = queue.SimpleQueue()
         self.child = Child(
             "recorder", ["recorder", str(self.run.root)], self.events, self.run.child_errors("recorder")
         )

@@ -3,7 +3,7 @@ import pytest
 
 from quietscope.adapters.frame import Frame, FrameKey
 from quietscope.config import StoreError
-from quietscope.daemon.spool import Spool
+from quietscope.daemon.spool import Spool, read_spool
 
 
 def frame(t: int, dtype: str = "uint16") -> Frame:
@@ -29,6 +29,8 @@ def test_frames_come_back_as_they_went_in(tmp_path, dtype):
             one.metadata,
         )
     assert spool.pop() is None
+    for _ in frames:
+        spool.release()
     spool.close()
     assert not (tmp_path / "spool.bin").exists()
 
@@ -39,6 +41,8 @@ def test_space_is_given_back_when_empty(tmp_path):
     for t in range(5):
         spool.append(frame(t))
         assert spool.pop() is not None
+        assert path.stat().st_size > 0, "a frame in a writer's hands is still needed after a crash"
+        spool.release()
         assert path.stat().st_size == 0
     assert spool.total == 5
     spool.close()
@@ -52,4 +56,24 @@ def test_bound_is_named_and_nothing_is_lost(tmp_path):
     back = spool.pop()
     assert back is not None
     np.testing.assert_array_equal(back.pixels, frame(0).pixels)
+    spool.close()
+
+
+def test_what_a_crash_leaves_is_read_up_to_the_torn_end(tmp_path):
+    path = tmp_path / "spool.bin"
+    spool = Spool(path, 10_000)
+    frames = [frame(t) for t in range(3)]
+    for one in frames:
+        spool.append(one)
+    whole = path.read_bytes()
+    ends = []
+    for length in range(len(whole) + 1):
+        path.write_bytes(whole[:length])
+        found = list(read_spool(path))
+        ends.append(len(found))
+        for back, one in zip(found, frames, strict=False):
+            np.testing.assert_array_equal(back.pixels, one.pixels)
+            assert back.key == one.key
+    assert ends == sorted(ends)
+    assert ends[-2:] == [2, 3]
     spool.close()
