@@ -158,12 +158,17 @@ class Engine:
                 return event
             if event["event"] == "exit":
                 break
-        errors = self.run_folder.child_errors(name)
-        last = errors.read_text(errors="replace").strip().splitlines()[-1:] if errors.exists() else []
-        msg = (
-            f"the {name} did not start: {last[0] if last else 'no answer within two minutes'} (see {errors})"
-        )
+        words = self._last_words(name) or ", no answer within two minutes"
+        msg = f"the {name} did not start{words} (see {self.run_folder.child_errors(name)})"
         raise RunError(msg)
+
+    def _last_words(self, name: str) -> str:
+        """Last line that a process wrote to its standard error, if it wrote any."""
+        try:
+            lines = self.run_folder.child_errors(name).read_text(errors="replace").strip().splitlines()
+        except OSError:
+            return ""
+        return f": {lines[-1]}" if lines else ""
 
     def _handle(self, event: Event) -> None:
         match event["event"], event.get("from"):
@@ -239,14 +244,14 @@ class Engine:
                 pass
 
     def _revive(self, name: str, event: Event) -> bool:
-        what = f"the {name} died (status {event['status']})"
+        what = f"the {name} died (status {event['status']}){self._last_words(name)}"
         if self._restarts[name] <= 0:
-            self._say("error", f"{what} and is not started again; raw frames are recorded all the same")
+            self._say("error", f"{what}; it is not started again, raw frames are recorded all the same")
             if name == "processor":
-                self.ending.faults.append(f"{what} and could not be started again")
+                self.ending.faults.append(f"{what}; it is not started again")
             return False
         self._restarts[name] -= 1
-        self._say("warning", f"{what} and is started again")
+        self._say("warning", f"the {name} is started again: {what}")
         self._spawn(name)
         if name == "trainer" and self.phase is Phase.TRAINING:
             self._children[name].tell("finish")

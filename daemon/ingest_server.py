@@ -138,7 +138,8 @@ class IngestServer:
             answers.setdefault(identity, []).append((number, status, reason))
         for identity, acks in answers.items():
             self._router.send_multipart([identity, *encode_message({"type": "ack", "acks": acks})])
-        while len(self._known) > _REMEMBERED:
+        # Only answered messages may be forgotten: one under way that comes again would be taken for a duplicate.
+        while len(self._known) > _REMEMBERED and next(iter(self._known.values())) is not None:
             self._known.popitem(last=False)
 
     def _listen(self) -> None:

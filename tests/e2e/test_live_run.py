@@ -230,7 +230,7 @@ def test_dead_helper_is_started_again_and_catches_up(start, victim):
     with Subscriber(addresses["publish"], timeout=60) as viewer:
         run.until("training mitochondria")
         os.kill(json.loads((run.root / "endpoints.json").read_text())["pids"][victim], signal.SIGKILL)
-        run.until(f"the {victim} died (status -9) and is started again")
+        run.until(f"the {victim} is started again: the {victim} died (status -9)")
         assert next(iter(viewer)).pixels.shape == (128, 128)
     assert run.wait() == 0, run.text()
     found = balance(run)
@@ -262,6 +262,14 @@ def test_existing_run_is_refused(start):
     again = start("demo", changes=changes)
     assert again.wait(30) == 2
     assert "exists already and is never overwritten" in again.text().replace("\n", " ")
+
+
+def test_a_process_that_cannot_start_says_why(start):
+    changes = [*SMALL, "source.frames=4", "source.rate_hz=0", "publish.endpoint=tcp://0.0.0.0:5555"]
+    run = start("demo", changes=changes)
+    assert run.wait(60) == 1
+    assert "publish.endpoint" in run.text()
+    assert run.summary()["raw_stored"] == 8, "frames are recorded all the same"
 
 
 def test_missing_folder_is_named(start, tmp_path):
