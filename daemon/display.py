@@ -72,7 +72,7 @@ class Display:
             self._live.update(self._table())
         elif time.monotonic() - self._plain_at > _PLAIN_EVERY_S:
             self._plain_at = time.monotonic()
-            self._console.print(self._line(), highlight=False)
+            self._console.print(self._line(), highlight=False, soft_wrap=True)
 
     def _say(self, event: Event) -> None:
         match event["event"]:
@@ -131,7 +131,10 @@ class Display:
             self._print("further rejected frames are counted, and named in the ledger only", "yellow")
 
     def _print(self, text: str, style: str = "default") -> None:
-        self._console.print(Text(f"{time.monotonic() - self._started:6.1f} s  {text}", style=style))
+        self._console.print(
+            Text(f"{time.monotonic() - self._started:6.1f} s  {text}", style=style),
+            soft_wrap=not self._console.is_terminal,
+        )
 
     def _fps(self) -> float:
         if len(self._received) < 2:

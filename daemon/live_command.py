@@ -107,7 +107,7 @@ def _print_summary(console: Console, summary: Summary, peak_mb: dict[str, float]
     figures = summary.figures
     table = Table(title="Run summary", show_header=False, title_justify="left")
     table.add_column(style="bold")
-    table.add_column()
+    table.add_column(overflow="fold")
 
     def some(value: float | None, unit: str) -> str:
         return "–" if value is None else f"{value:.1f} {unit}".rstrip()
