@@ -31,6 +31,9 @@ _EDGE = 8
 _MOST_TILES = 16
 """Tiles to fit on, spread over all frames: enough for four digits, and cheap for large frames."""
 
+_HALO = 16
+"""Pixels around a tile that the network sees as well."""
+
 _PATCHES = 256
 """Pairs of patches to fit on."""
 
@@ -125,23 +128,26 @@ def _samples_of_frames(
     stride = network.stride
     hot = find_hot_pixels(frames)
     shape = frames[0].shape
-    height, width = (max(stride, min(tile, side // stride * stride)) for side in shape)
-    corners = [
-        (index, top, left)
-        for index in range(len(frames))
-        for top in range(0, max(1, shape[0] - height + 1), height)
-        for left in range(0, max(1, shape[1] - width + 1), width)
-    ]
+    sides = [max(stride, min(tile, side // stride * stride)) for side in shape]
+    # the network sees as much around a tile as it does in use
+    halo = -(-_HALO // stride) * stride
+    tops, lefts = (
+        np.unique(np.linspace(0, max(0, whole - side), -(-whole // side)).astype(int))
+        for whole, side in zip(shape, sides, strict=True)
+    )
+    corners = [(index, top, left) for index in range(len(frames)) for top in tops for left in lefts]
+    inside = (slice(None), slice(halo, -halo), slice(halo, -halo))
     for row in np.unique(np.linspace(0, len(corners) - 1, min(_MOST_TILES, len(corners))).astype(int)):
         index, top, left = corners[row]
-        window = (slice(top, top + height), slice(left, left + width))
-        crop = repair(frames[index][window], hot[window])
-        crop = np.pad(crop, ((0, height - crop.shape[0]), (0, width - crop.shape[1])), mode="symmetric")
+        frame = repair(frames[index], hot)
+        grow = [(halo, halo + max(0, side - whole)) for whole, side in zip(shape, sides, strict=True)]
+        window = (slice(top, top + sides[0] + 2 * halo), slice(left, left + sides[1] + 2 * halo))
+        crop = np.pad(frame, grow, mode="symmetric")[window]
         offset, scale = normaliser.parameters(crop[None], frames[index])
         raw = ((crop - offset[0]) / scale[0])[None]
         denoised = _apply(network, raw)
-        passed = float(_inner(passed_noise(lambda x: _apply(network, x), raw, denoised, rng)).sum())
-        yield _inner(denoised), _inner(raw).astype(np.float64), passed, float(scale[0]) ** 2
+        passed = float(passed_noise(lambda x: _apply(network, x), raw, denoised, rng)[inside].sum())
+        yield denoised[inside], raw[inside].astype(np.float64), passed, float(scale[0]) ** 2
 
 
 @torch.no_grad()
