@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from quietscope.adapters.folder.contents import Plane
 from quietscope.adapters.folder.stack_axes import StackInfo
 from quietscope.adapters.folder.tiff_pages import TiffCursor
 
@@ -54,6 +55,10 @@ class FileRecord:
         What the file says of its planes, and where the last walk through it stopped.
     times
         Time point of the series for each time point of the stack.
+    first, digest
+        The first plane taken, and a checksum of its pixels.
+    suspect
+        It changed without growing since: it may have been written again.
     refusals
         Reasons for which planes of it have been refused; each is named once.
     vanished_s
@@ -75,6 +80,9 @@ class FileRecord:
     info: StackInfo | None = None
     cursor: TiffCursor | None = None
     times: dict[int, int] = field(default_factory=dict)
+    first: Plane | None = None
+    digest: int = 0
+    suspect: bool = False
     refusals: set[str] = field(default_factory=set)
     vanished_s: float | None = None
 
@@ -82,6 +90,12 @@ class FileRecord:
     def shown(self) -> str:
         """The name in characters that can be printed and stored anywhere."""
         return os.fsencode(self.name).decode("utf-8", "replace")
+
+    def forget(self) -> None:
+        """Begin anew: the file has been written again under its name."""
+        self.taken, self.named, self.suspect = 0, False, False
+        self.skipped, self.times, self.refusals = set(), {}, set()
+        self.first = self.info = self.cursor = None
 
 
 class Inventory:
@@ -190,6 +204,7 @@ class Inventory:
             record = self._identify(name, record, identity, stamp)
         if (record.size, record.mtime_ns) == stamp:
             return None
+        record.suspect = record.suspect or stamp[0] <= record.size
         record.size, record.mtime_ns = stamp
         record.changed_s = time.monotonic()
         record.delay_s = 0.0
@@ -218,7 +233,7 @@ class Inventory:
                 )
                 if moved:
                     self._records.pop(known.name, None)
-                    known.name = name
+                    known.name, known.suspect = name, True
                 else:
                     known = None
             elif known is not None and known.name == name and record is not known:

@@ -213,6 +213,18 @@ def test_a_new_file_under_an_old_name_is_a_new_frame(tmp_path, polling):
     np.testing.assert_array_equal([frame.pixels for frame in sink.frames], FRAMES[:4])
 
 
+def test_a_file_written_again_in_place_is_a_new_frame(tmp_path, polling, caplog):
+    caplog.set_level(logging.INFO, "quietscope.folder")
+    with watching(tmp_path, polling=polling) as sink:
+        for number in range(3):
+            tifffile.imwrite(tmp_path / "latest.tif", FRAMES[number])
+            sink.wait_frames(number + 1)
+    np.testing.assert_array_equal([frame.pixels for frame in sink.frames], FRAMES[:3])
+    assert [key[0] for key in sink.keys] == [0, 1, 2]
+    assert caplog.text.count("taken as new") == 2
+    assert not sink.rejected
+
+
 def test_deleted_files_make_room_for_new_ones_with_their_inode(tmp_path, polling):
     with watching(tmp_path, polling=polling) as sink:
         for number in range(8):
@@ -246,7 +258,8 @@ def test_an_incomplete_file_is_given_up_and_taken_after_all(tmp_path, polling, c
     assert "taken after all" in caplog.text
 
 
-def test_bad_files_are_named_counted_and_skipped(tmp_path):
+def test_bad_files_are_named_counted_and_skipped(tmp_path, caplog):
+    caplog.set_level(logging.INFO, "quietscope.folder")
     tifffile.imwrite(tmp_path / "a good.tif", FRAMES[0])
     (tmp_path / "empty.tif").touch()
     (tmp_path / "text.tif").write_text("not an image at all")
@@ -262,6 +275,7 @@ def test_bad_files_are_named_counted_and_skipped(tmp_path):
     os.mkfifo(tmp_path / "pipe.tif")
     before = {p: p.stat().st_mtime_ns for p in tmp_path.iterdir() if p.is_file()}
     sink = once(tmp_path)
+    assert "taken after all" not in caplog.text
     assert sorted(sink.names) == ["a good.tif", "folder.tif/Zellen µ-β 細胞.TIF"]
     assert {name: reason for name, reason, _ in sink.rejected} == {
         "empty.tif": "truncated",
