@@ -60,7 +60,7 @@ class Taker:
         Returns
         -------
         bool
-            True if nothing announced is missing, or if the file was given up.
+            True if there is nothing to come back for before the file changes.
         """
         try:
             file = open_shared(self._inventory.path(record))
@@ -95,7 +95,8 @@ class Taker:
         record.reason = "unreadable"
         if give_up:
             self._name(record)
-        return give_up
+        # A file that is allowed later looks no different: it has to be tried again and again.
+        return False
 
     def _name(self, record: FileRecord) -> None:
         if record.named:

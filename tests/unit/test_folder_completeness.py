@@ -94,6 +94,8 @@ WRITERS = {
     "no metadata": lambda log: tifffile.imwrite(log, STACK, metadata=None),
 }
 
+OWN_AXES = {"imagej appended", "no metadata"}
+
 
 @pytest.mark.parametrize("writer", WRITERS)
 def test_every_state_of_a_growing_file_gives_only_true_planes(tmp_path, writer):
@@ -110,6 +112,31 @@ def test_every_state_of_a_growing_file_gives_only_true_planes(tmp_path, writer):
     assert sorted(planes) == list(range(6))
     assert contents.problem == ""
     assert not contents.beyond
+
+
+@pytest.mark.parametrize("writer", [name for name in WRITERS if "page" not in name and name not in OWN_AXES])
+def test_planes_are_offered_only_once_their_place_is_known(tmp_path, writer):
+    """OME-XML comes last: in no state may a channel be mistaken for a time point."""
+    log = WriteLog()
+    WRITERS[writer](log)
+    path = tmp_path / "x.tif"
+    for data in states(log.writes):
+        path.write_bytes(data)
+        contents, _ = take(path)
+        for plane in contents.planes:
+            place = contents.info.place(plane.index)
+            assert (place.get("t", 0), place.get("c", 0)) == divmod(plane.index, 2)
+
+
+def test_pages_apart_from_each_other_are_not_read_as_one_run(tmp_path):
+    path = tmp_path / "x.tif"
+    with tifffile.TiffWriter(path) as writer:
+        for number, plane in enumerate(STACK.reshape(6, 40, 56)):
+            text = b"ImageJ=1.54f\nimages=6\nframes=6\n" if number == 0 else None
+            writer.write(plane, contiguous=False, metadata=None, description=text)
+    contents, planes = take(path)
+    assert contents.problem == ""
+    np.testing.assert_array_equal([planes[k] for k in range(6)], STACK.reshape(6, 40, 56))
 
 
 @pytest.mark.parametrize("writer", WRITERS)
