@@ -50,13 +50,33 @@ class LedgerReader:
     def __init__(self, path: Path) -> None:
         self._path = path
         try:
-            self._db = sqlite3.connect(
-                f"{path.resolve().as_uri()}?mode=ro", uri=True, timeout=10.0, isolation_level=None
-            )
-            self._rows("SELECT 1 FROM meta LIMIT 1")
+            self._open()
+        except sqlite3.OperationalError:
+            # A recorder that was killed in mid-transaction leaves a journal, which only a writer may roll back.
+            try:
+                self._roll_back()
+                self._open()
+            except sqlite3.Error as error:
+                msg = f"cannot open the ledger {path}: {error}; is this a quietscope run folder?"
+                raise LedgerError(msg) from error
         except sqlite3.Error as error:
             msg = f"cannot open the ledger {path}: {error}; is this a quietscope run folder?"
             raise LedgerError(msg) from error
+
+    def _open(self) -> None:
+        self._db = self._connect("ro")
+        self._db.execute("SELECT 1 FROM meta LIMIT 1").fetchall()
+
+    def _roll_back(self) -> None:
+        db = self._connect("rw")
+        try:
+            db.execute("SELECT 1 FROM meta LIMIT 1").fetchall()
+        finally:
+            db.close()
+
+    def _connect(self, mode: str) -> sqlite3.Connection:
+        uri = f"{self._path.resolve().as_uri()}?mode={mode}"
+        return sqlite3.connect(uri, uri=True, timeout=10.0, isolation_level=None)
 
     def __enter__(self) -> Self:
         return self

@@ -1,4 +1,7 @@
+import os
 import sqlite3
+import subprocess
+import sys
 
 import pytest
 
@@ -103,4 +106,30 @@ def test_a_file_that_is_no_ledger_is_named(tmp_path):
 def test_journal_is_one_that_network_shares_can_do(ledger, tmp_path):
     with sqlite3.connect(tmp_path / "ledger.db") as db:
         assert db.execute("PRAGMA journal_mode").fetchone() == ("delete",)
+    db.close()
+
+
+KILLED_WRITER = """
+import os, signal, sqlite3, sys
+db = sqlite3.connect(sys.argv[1], isolation_level=None)
+db.execute("PRAGMA cache_size=1")
+db.execute("BEGIN IMMEDIATE")
+for n in range(5000):
+    db.execute("INSERT INTO event VALUES (NULL, ?, 'info', ?)", (n, "x" * 100))
+os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+@pytest.mark.skipif(os.name == "nt", reason="needs SIGKILL")
+def test_ledger_of_a_writer_killed_in_mid_transaction_is_readable(tmp_path):
+    path = tmp_path / "ledger.db"
+    writer = LedgerWriter(path)
+    writer.commit([raw(t) for t in range(5)])
+    writer.close()
+    subprocess.run([sys.executable, "-c", KILLED_WRITER, str(path)], check=False, timeout=60)
+    assert (tmp_path / "ledger.db-journal").exists(), "nothing to roll back: this proves nothing"
+    with LedgerReader(path) as reader:
+        assert reader.counts()["raw"] == 5
+    with sqlite3.connect(path) as db:
+        assert db.execute("SELECT count(*) FROM event").fetchone() == (0,)
     db.close()
