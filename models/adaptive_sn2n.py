@@ -6,44 +6,22 @@ normalisation layers, linear output, squared loss, one scale for both twins and 
 trained on.
 """
 
-from dataclasses import dataclass
-
 import torch
 
 from quietscope.config.errors import ModelError
 from quietscope.config.settings import Settings
+from quietscope.models.hardware import multiplies_bfloat16
+from quietscope.models.method import Preparation
 from quietscope.models.networks import DenoisingUNet
 from quietscope.models.normalisation import Normaliser
 from quietscope.models.pair_choice import choose_pairs
-from quietscope.models.pairs import PairSource
+from quietscope.models.pair_objective import PairObjective
 from quietscope.models.protocols import TrainingSet
 
-__all__ = ["NAME", "Preparation", "prepare"]
-
-NAME = "adaptive-sn2n"
-"""Name of the method in settings and metadata."""
+__all__ = ["prepare"]
 
 
-@dataclass(frozen=True)
-class Preparation:
-    """Everything that the training loop needs.
-
-    Parameters
-    ----------
-    network
-        Fresh network on the CPU.
-    pairs
-        What to train and to validate on.
-    normaliser
-        Scale of the patches.
-    """
-
-    network: DenoisingUNet
-    pairs: PairSource
-    normaliser: Normaliser
-
-
-def prepare(training_set: TrainingSet, settings: Settings) -> Preparation:
+def prepare(training_set: TrainingSet, settings: Settings, device: torch.device) -> Preparation:
     """Choose scale, pairs and network for a channel.
 
     Parameters
@@ -52,6 +30,8 @@ def prepare(training_set: TrainingSet, settings: Settings) -> Preparation:
         Frames of one channel, checked.
     settings
         The run's settings; `settings.training.seed` fixes the network's first weights.
+    device
+        Where to train.
 
     Returns
     -------
@@ -64,9 +44,7 @@ def prepare(training_set: TrainingSet, settings: Settings) -> Preparation:
         If the network's stride and the patch do not go together.
     """
     options = settings.adaptive_sn2n
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(settings.training.seed)
-        network = DenoisingUNet(options.base_channels, options.levels, options.stem)
+    network = DenoisingUNet(options.base_channels, options.levels, options.stem)
     if options.patch % network.stride:
         msg = (
             f"adaptive_sn2n.patch is {options.patch}, not a multiple of the network's stride "
@@ -77,4 +55,25 @@ def prepare(training_set: TrainingSet, settings: Settings) -> Preparation:
     pairs = choose_pairs(
         training_set.frames, training_set.indices, normaliser, settings, multiple=network.stride
     )
-    return Preparation(network, pairs, normaliser)
+    network = network.to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    precision = settings.training.precision
+    bfloat16 = precision == "bfloat16" or (precision == "auto" and multiplies_bfloat16(device))
+    objective = PairObjective(
+        network,
+        pairs,
+        batch=options.batch,
+        loss=options.loss,
+        self_consistency=options.self_consistency,
+        bfloat16=bfloat16,
+    )
+    return Preparation(
+        network=network,
+        objective=objective,
+        normaliser=normaliser,
+        pairs=pairs.kind,
+        learning_rate=options.learning_rate,
+        examples=pairs.held_out().inputs,
+        line_pairs=pairs if pairs.raw_inputs else None,
+        setting="adaptive_sn2n.learning_rate",
+        figures={**pairs.figures, "bfloat16": float(bfloat16)},
+    )

@@ -142,7 +142,7 @@ def parity_error(model: TrainedModel, path: Path) -> float:
     -------
     float
         Largest |ONNX - PyTorch| in normalised units (shares of the frames' scale), over several batch and
-        image sizes, on pairs held out from training and on noise of the signal's full height.
+        image sizes, on examples of the frames and on noise of the signal's full height.
 
     Raises
     ------
@@ -153,9 +153,10 @@ def parity_error(model: TrainedModel, path: Path) -> float:
     stride = model.stride
     sizes = ((1, 4, 4), (2, 7, 5), (3, 16, 9))
     inputs = [rng.random((n, 1, h * stride, w * stride), dtype=np.float32) for n, h, w in sizes]
-    held_out = model.held_out.inputs[:4]
-    height, width = (side // stride * stride for side in held_out.shape[1:])
-    inputs.append(np.ascontiguousarray(held_out[:, None, :height, :width]))
+    examples = model.examples[:4]
+    height, width = (side // stride * stride for side in examples.shape[1:])
+    if height and width:
+        inputs.append(np.ascontiguousarray(examples[:, None, :height, :width]))
     try:
         options = onnxruntime.SessionOptions()
         options.log_severity_level = 3

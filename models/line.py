@@ -16,7 +16,7 @@ import torch
 from numpy.typing import NDArray
 
 from quietscope.models.hot_pixels import find_hot_pixels, repair
-from quietscope.models.networks import DenoisingUNet
+from quietscope.models.method import DenoisingNetwork
 from quietscope.models.normalisation import Normaliser
 from quietscope.models.pairs import PairSource
 from quietscope.models.passed_noise import passed_noise
@@ -50,10 +50,10 @@ class Line:
 
 
 def fit_line(
-    network: DenoisingUNet,
+    network: DenoisingNetwork,
     normaliser: Normaliser,
     frames: Sequence[NDArray[Any]],
-    pairs: PairSource,
+    pairs: PairSource | None,
     *,
     tile: int,
     seed: int,
@@ -69,7 +69,7 @@ def fit_line(
     frames
         Training frames (Y, X), grey levels.
     pairs
-        What the network was trained on.
+        Pairs whose inputs are raw frames; None regresses the frames on their own denoised images.
     tile
         Side of the tiles, pixels.
     seed
@@ -82,14 +82,14 @@ def fit_line(
 
     Notes
     -----
-    For spatial twins the covariance of a frame's noise with the denoised frame is the noise variance times
-    the network's own derivative (Stein's lemma), which one small random perturbation measures (Ramani, Blu
-    and Unser, IEEE Trans. Image Process. 17, 1540, 2008). The noise variance comes from the twins of the 2x2
+    The covariance of a frame's noise with its own denoised image is the noise variance times the network's own
+    derivative (Stein's lemma), which one small random perturbation measures (Ramani, Blu and Unser, IEEE Trans.
+    Image Process. 17, 1540, 2008). The noise variance comes from the twins of the 2x2
     blocks around each pixel.
     """
     rng = np.random.default_rng(seed)
     sums = np.zeros(5)
-    if pairs.raw_inputs:
+    if pairs is not None:
         samples = _samples_of_pairs(network, pairs, rng)
     else:
         samples = _samples_of_frames(network, normaliser, frames, rng, tile)
@@ -107,7 +107,7 @@ def fit_line(
 
 
 def _samples_of_pairs(
-    network: DenoisingUNet, pairs: PairSource, rng: np.random.Generator
+    network: DenoisingNetwork, pairs: PairSource, rng: np.random.Generator
 ) -> Iterator[tuple[Float64, Float64, float, float]]:
     """Give (prediction, target, 0, weight) of the pixels that may be trusted."""
     for _ in range(_PATCHES // 32):
@@ -118,7 +118,7 @@ def _samples_of_pairs(
 
 
 def _samples_of_frames(
-    network: DenoisingUNet,
+    network: DenoisingNetwork,
     normaliser: Normaliser,
     frames: Sequence[NDArray[Any]],
     rng: np.random.Generator,
@@ -151,7 +151,7 @@ def _samples_of_frames(
 
 
 @torch.no_grad()
-def _apply(network: DenoisingUNet, images: NDArray[np.float32]) -> Float64:
+def _apply(network: DenoisingNetwork, images: NDArray[np.float32]) -> Float64:
     device = next(network.parameters()).device
     output = network(torch.from_numpy(np.ascontiguousarray(images))[:, None].to(device))
     denoised: Float64 = output[:, 0].cpu().numpy().astype(np.float64)

@@ -9,6 +9,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from quietscope.models.method import DenoisingNetwork
+
 __all__ = ["DenoisingUNet", "count_weights", "published_unet"]
 
 _SLOPE = 0.1
@@ -29,7 +31,7 @@ def _double_conv(inputs: int, outputs: int) -> nn.Sequential:
     )
 
 
-class DenoisingUNet(nn.Module):
+class DenoisingUNet(DenoisingNetwork):
     """Small U-Net without normalisation layers, with a linear output.
 
     Parameters

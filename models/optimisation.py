@@ -1,25 +1,18 @@
-"""The training loop: draws pairs, lowers the loss, keeps the state that did best on held-out pairs."""
+"""The training loop: lowers an objective within a budget and keeps the state that does best on what is held out."""
 
 import math
-from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
 from copy import deepcopy
-from dataclasses import dataclass
-from typing import Literal
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
-from torch import Tensor, nn
+from torch import nn
 
 from quietscope.config.errors import ModelError
-from quietscope.models.pairs import PairBatch, PairSource
+from quietscope.models.method import Preparation
 from quietscope.models.protocols import Budget, Progress, ProgressCallback
 
-__all__ = ["Fit", "FitOptions", "choose_device", "fit", "multiplies_bfloat16", "thread_limit"]
-
-_WARM_UP = 0.05
-"""Share of the budget in which the learning rate rises."""
+__all__ = ["Fit", "fit"]
 
 _EVALUATIONS = 20
 """Most evaluations on held-out pairs in a whole budget."""
@@ -29,34 +22,6 @@ _LEAST_GAP = 20
 
 _REPORT_EVERY = 10
 """Steps between two reports of progress."""
-
-
-@dataclass(frozen=True)
-class FitOptions:
-    """How to train.
-
-    Parameters
-    ----------
-    batch
-        Pairs per step.
-    learning_rate
-        Peak learning rate of Adam.
-    loss
-        Distance of a prediction from its target.
-    self_consistency
-        Weight of the distance between both twins' predictions.
-    seed
-        Seed of patches and orientations.
-    bfloat16
-        Multiply in bfloat16.
-    """
-
-    batch: int
-    learning_rate: float
-    loss: Literal["l2", "l1"]
-    self_consistency: float
-    seed: int
-    bfloat16: bool
 
 
 @dataclass(frozen=True)
@@ -70,14 +35,14 @@ class Fit:
     loss
         Smoothed training loss at the end, normalised units.
     validation
-        Loss on held-out pairs of the state that was kept, normalised units.
+        Loss on what is held out of the state that was kept, normalised units; None where nothing is.
     restarts
         Restarts after a divergence.
     """
 
     steps: int
     loss: float
-    validation: float
+    validation: float | None
     restarts: int
 
 
@@ -87,63 +52,15 @@ class _DivergedError(Exception):
         self.step = step
 
 
-def choose_device(name: Literal["auto", "cpu", "cuda"]) -> torch.device:
-    """Return the device to train on.
-
-    Raises
-    ------
-    ModelError
-        If a GPU is asked for and PyTorch sees none.
-    """
-    present = torch.cuda.is_available()
-    if name == "cuda" and not present:
-        msg = (
-            "training.device is 'cuda', and PyTorch sees no CUDA device; install a CUDA build of torch or "
-            "set training.device = 'auto'"
-        )
-        raise ModelError(msg)
-    return torch.device("cuda" if present and name != "cpu" else "cpu")
-
-
-def multiplies_bfloat16(device: torch.device) -> bool:
-    """Tell whether `device` multiplies bfloat16 natively; emulation is slower than float32."""
-    if device.type == "cuda":
-        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
-    if not hasattr(torch.cpu, "get_capabilities"):  # before PyTorch 2.10 nothing public tells
-        return False
-    capabilities = torch.cpu.get_capabilities()
-    return bool(capabilities.get("amx_bf16") or capabilities.get("avx512_bf16"))
-
-
-@contextmanager
-def thread_limit(threads: int) -> Iterator[None]:
-    """Let PyTorch use `threads` CPU threads inside the block; 0 leaves its choice alone."""
-    before = torch.get_num_threads()
-    if threads:
-        torch.set_num_threads(threads)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
-
-
-def fit(
-    network: nn.Module,
-    pairs: PairSource,
-    options: FitOptions,
-    budget: Budget,
-    progress: ProgressCallback | None = None,
-) -> Fit:
-    """Train `network` in place; it ends in the state that did best on held-out pairs.
+def fit(prepared: Preparation, *, seed: int, budget: Budget, progress: ProgressCallback | None = None) -> Fit:
+    """Train the prepared network in place; it ends in the state that did best on what is held out.
 
     Parameters
     ----------
-    network
-        (N, 1, P, P) -> (N, 1, P, P), float32, on its device.
-    pairs
-        What to train and to validate on.
-    options
-        How.
+    prepared
+        Network, objective and learning rate.
+    seed
+        Seed of the batches.
     budget
         Drives the learning rate and ends the training.
     progress
@@ -161,57 +78,50 @@ def fit(
 
     Notes
     -----
-    Adam with a rate that rises linearly and falls along a cosine to nothing at the end of the budget. A
-    divergence starts anew, once, with a quarter of the rate and what is left of the budget.
+    Adam, its rate driven by the share of the budget used. A divergence starts anew, once, with a quarter of the
+    rate and what is left of the budget. Where nothing is held out, the last state is kept.
     """
-    fresh = deepcopy(network.state_dict())
+    fresh = deepcopy(prepared.network.state_dict())
     try:
-        return _Loop(network, pairs, options, budget, progress).run(0)
+        return _Loop(prepared, seed, budget, progress).run(0)
     except _DivergedError as diverged:
-        network.load_state_dict(fresh)
-        slower = FitOptions(**{**vars(options), "learning_rate": options.learning_rate / 4})
+        prepared.network.load_state_dict(fresh)
+        slower = replace(prepared, learning_rate=prepared.learning_rate / 4)
         try:
-            done = _Loop(network, pairs, slower, budget, progress).run(diverged.step)
+            done = _Loop(slower, seed, budget, progress).run(diverged.step)
         except _DivergedError as again:
             msg = (
                 f"training diverged twice, last at step {again.step} with a learning rate of "
-                f"{slower.learning_rate:g}; set adaptive_sn2n.learning_rate below that or "
+                f"{slower.learning_rate:g}; set {prepared.setting} below that or "
                 "training.precision = 'float32'"
             )
             raise ModelError(msg) from None
-        return Fit(done.steps, done.loss, done.validation, 1)
+        return replace(done, restarts=1)
 
 
 class _Loop:
     """One attempt."""
 
     def __init__(
-        self,
-        network: nn.Module,
-        pairs: PairSource,
-        options: FitOptions,
-        budget: Budget,
-        progress: ProgressCallback | None,
+        self, prepared: Preparation, seed: int, budget: Budget, progress: ProgressCallback | None
     ) -> None:
-        self._network = network
-        self._pairs = pairs
-        self._options = options
+        self._prepared = prepared
+        self._network = prepared.network
+        self._seed = seed
         self._budget = budget
         self._progress = progress
-        self._device = next(network.parameters()).device
-        self._held_out = self._tensors(pairs.held_out())
         self._best = math.inf
-        self._best_state = deepcopy(network.state_dict())
+        self._best_state = deepcopy(self._network.state_dict())
         self._validation: float | None = None
 
     def run(self, first: int) -> Fit:
         """Train from step `first` until the budget is used up."""
-        options = self._options
-        rng = np.random.default_rng([options.seed, first])
+        prepared = self._prepared
+        rng = np.random.default_rng([self._seed, first])
         optimiser = torch.optim.AdamW(
             self._network.parameters(),
-            lr=options.learning_rate,
-            betas=(0.9, 0.99),
+            lr=prepared.learning_rate,
+            betas=prepared.betas,
             weight_decay=0.0,
             fused=True,
         )
@@ -221,11 +131,15 @@ class _Loop:
         while (used := self._budget.used(step)) < 1:
             share = (used - begin) / left
             for group in optimiser.param_groups:
-                group["lr"] = options.learning_rate * _rate(share)
-            value = self._step(self._tensors(self._pairs.sample(max(1, options.batch // 2), rng)), optimiser)
+                group["lr"] = prepared.learning_rate * prepared.rate(share)
+            value = prepared.objective.loss(rng)
+            optimiser.zero_grad(set_to_none=True)
+            value.backward()  # type: ignore[no-untyped-call]
+            nn.utils.clip_grad_norm_(self._network.parameters(), prepared.largest_gradient)
+            optimiser.step()
             step += 1
             if step % _REPORT_EVERY == 0 or step == first + 1:
-                current = float(value)
+                current = float(value.detach())
                 if not math.isfinite(current):
                     raise _DivergedError(step)
                 loss = current if math.isnan(loss) else 0.8 * loss + 0.2 * current
@@ -234,42 +148,16 @@ class _Loop:
                 evaluated, next_evaluation = step, share + 1 / _EVALUATIONS
                 self._evaluate(step)
         self._evaluate(step)
-        self._network.load_state_dict(self._best_state)
+        if self._validation is not None:
+            self._network.load_state_dict(self._best_state)
         self._report(step, 1.0, loss)
-        return Fit(step, loss, self._best, 0)
-
-    def _step(self, batch: tuple[Tensor, Tensor, Tensor], optimiser: torch.optim.Optimizer) -> Tensor:
-        inputs, targets, weights = batch
-        prediction = self._predict(inputs)
-        loss = self._distance(prediction, targets, weights)
-        if self._options.self_consistency:
-            first, second = prediction.chunk(2)
-            agreement = self._distance(first, second, weights[: len(first)])
-            loss = (2 * loss + self._options.self_consistency * agreement) / (
-                2 + self._options.self_consistency
-            )
-        optimiser.zero_grad(set_to_none=True)
-        loss.backward()  # type: ignore[no-untyped-call]
-        nn.utils.clip_grad_norm_(self._network.parameters(), 1.0)
-        optimiser.step()
-        return loss.detach()
-
-    def _predict(self, inputs: Tensor) -> Tensor:
-        with torch.autocast(self._device.type, torch.bfloat16) if self._options.bfloat16 else nullcontext():
-            prediction: Tensor = self._network(inputs)
-        return prediction.float()
-
-    def _distance(self, prediction: Tensor, target: Tensor, weights: Tensor) -> Tensor:
-        difference = prediction - target
-        return (weights * (difference.square() if self._options.loss == "l2" else difference.abs())).mean()
+        return Fit(step, loss, None if self._validation is None else self._best, 0)
 
     @torch.no_grad()
     def _evaluate(self, step: int) -> None:
-        total = 0.0
-        inputs, targets, weights = self._held_out
-        for part in zip(*(torch.split(t, 32) for t in (inputs, targets, weights)), strict=True):
-            total += float(self._distance(self._predict(part[0]), part[1], part[2])) * len(part[0])
-        self._validation = total / len(inputs)
+        self._validation = self._prepared.objective.validate()
+        if self._validation is None:
+            return
         if not math.isfinite(self._validation):
             raise _DivergedError(step)
         if self._validation < self._best:
@@ -279,17 +167,3 @@ class _Loop:
     def _report(self, step: int, used: float, loss: float) -> None:
         if self._progress is not None:
             self._progress(Progress(step, min(used, 1.0), loss, self._validation))
-
-    def _tensors(self, batch: PairBatch) -> tuple[Tensor, Tensor, Tensor]:
-        def tensor(values: NDArray[np.float32]) -> Tensor:
-            moved = torch.from_numpy(np.ascontiguousarray(values))[:, None]
-            return moved.to(self._device, memory_format=torch.channels_last)
-
-        return tensor(batch.inputs), tensor(batch.targets), tensor(batch.weights)
-
-
-def _rate(share: float) -> float:
-    """Learning rate over its peak when `share` of the budget is used."""
-    if share < _WARM_UP:
-        return max(0.05, share / _WARM_UP)
-    return 0.5 * (1 + math.cos(math.pi * min(1.0, (share - _WARM_UP) / (1 - _WARM_UP))))

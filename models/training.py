@@ -14,13 +14,14 @@ from numpy.typing import NDArray
 
 from quietscope.config.errors import ModelError
 from quietscope.config.settings import Settings
-from quietscope.models.adaptive_sn2n import prepare
+from quietscope.models.hardware import choose_device, thread_limit
 from quietscope.models.hot_pixels import find_hot_pixels
 from quietscope.models.line import fit_line
-from quietscope.models.networks import DenoisingUNet, count_weights
+from quietscope.models.method import DenoisingNetwork
+from quietscope.models.methods import METHODS
+from quietscope.models.networks import count_weights
 from quietscope.models.normalisation import Normaliser
-from quietscope.models.optimisation import FitOptions, choose_device, fit, multiplies_bfloat16, thread_limit
-from quietscope.models.pairs import PairBatch
+from quietscope.models.optimisation import fit
 from quietscope.models.protocols import Budget, ProgressCallback, TrainingSet
 
 __all__ = ["TrainedModel", "train"]
@@ -39,9 +40,9 @@ class TrainedModel:
     method
         Name of the method.
     pairs
-        Which pairs it was trained on: ``"spatial"`` or ``"temporal"``.
-    held_out
-        Pairs (normalised) from pixels that were not trained on, for the gate.
+        What it learnt from: ``"spatial"``, ``"temporal"``, ``"still"``, ``"synthetic"``, …
+    examples
+        (n, P, P), float32: images as the network sees them, normalised.
     figures
         Steps, losses, line, noise and twin correlation, by name.
     frames_sha256
@@ -52,11 +53,11 @@ class TrainedModel:
         (Y, X), True where the camera has a hot pixel; bridged before a frame is denoised.
     """
 
-    network: DenoisingUNet
+    network: DenoisingNetwork
     normaliser: Normaliser
     method: str
     pairs: str
-    held_out: PairBatch
+    examples: NDArray[np.float32]
     figures: Mapping[str, float]
     frames_sha256: str
     tile: int
@@ -100,55 +101,51 @@ def train(
         If there is no frame, a frame is not usable, or training diverges twice.
     """
     _check(training_set.frames)
-    prepared = prepare(training_set, settings)
     device = choose_device(settings.training.device)
-    method = settings.adaptive_sn2n
-    precision = settings.training.precision
-    options = FitOptions(
-        batch=method.batch,
-        learning_rate=method.learning_rate,
-        loss=method.loss,
-        self_consistency=method.self_consistency,
-        seed=settings.training.seed,
-        bfloat16=precision == "bfloat16" or (precision == "auto" and multiplies_bfloat16(device)),
-    )
-    with thread_limit(settings.training.threads):
-        network: DenoisingUNet = prepared.network.to(device).train()
-        network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-        fitted = fit(network, prepared.pairs, options, budget, progress)
-        network = network.eval()
+    seed = settings.training.seed
+    with thread_limit(settings.training.threads), torch.random.fork_rng(devices=_devices(device)):
+        torch.manual_seed(seed)
+        prepared = METHODS[settings.method](training_set, settings, device)
+        prepared.network.train()
+        fitted = fit(prepared, seed=seed, budget=budget, progress=progress)
+        network = prepared.network.eval()
         line = fit_line(
             network,
             prepared.normaliser,
             training_set.frames,
-            prepared.pairs,
+            prepared.line_pairs,
             tile=settings.tiling.tile,
-            seed=settings.training.seed,
+            seed=seed,
         )
         network.fold_line(line.slope, line.intercept)
     network = network.to("cpu")
     network = network.to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]
     figures = {
-        **prepared.pairs.figures,
+        **prepared.figures,
         "steps": float(fitted.steps),
         "restarts": float(fitted.restarts),
         "training_loss": fitted.loss,
-        "validation_loss": fitted.validation,
         "line_slope": line.slope,
         "line_intercept": line.intercept,
-        "bfloat16": float(options.bfloat16),
     }
+    if fitted.validation is not None:
+        figures["validation_loss"] = fitted.validation
     return TrainedModel(
         network=network,
         normaliser=prepared.normaliser,
         method=settings.method,
-        pairs=prepared.pairs.kind,
-        held_out=prepared.pairs.held_out(),
+        pairs=prepared.pairs,
+        examples=prepared.examples,
         figures=figures,
         frames_sha256=_hash(training_set.frames),
         tile=settings.tiling.tile,
         hot_pixels=find_hot_pixels(training_set.frames),
     )
+
+
+def _devices(device: torch.device) -> list[torch.device]:
+    """Devices beside the CPU whose random state is left as it was."""
+    return [] if device.type == "cpu" else [device]
 
 
 def _check(frames: Sequence[NDArray[Any]]) -> None:

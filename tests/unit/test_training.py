@@ -8,8 +8,11 @@ import torch
 from PIL import Image
 
 from quietscope.config import ModelError, Settings
-from quietscope.models import optimisation
-from quietscope.models.optimisation import FitOptions, choose_device, fit, multiplies_bfloat16, thread_limit
+from quietscope.models.hardware import choose_device, multiplies_bfloat16, thread_limit
+from quietscope.models.method import warm_cosine
+from quietscope.models.optimisation import fit
+from quietscope.models.pair_choice import choose_pairs
+from quietscope.models.pair_objective import PairObjective
 from quietscope.models.protocols import StepBudget, TrainingSet
 from quietscope.models.training import train
 
@@ -170,31 +173,35 @@ class _Poison:
         return self.source.held_out()
 
 
+def _poisoned(bad):
+    from dataclasses import replace
+
+    from quietscope.models.adaptive_sn2n import prepare
+
+    training_set, settings = _set(_frames(3)), _settings()
+    prepared = prepare(training_set, settings, torch.device("cpu"))
+    pairs = choose_pairs(training_set.frames, training_set.indices, prepared.normaliser, settings, multiple=2)
+    objective = PairObjective(prepared.network, _Poison(pairs, bad), batch=8)
+    return replace(prepared, objective=objective)
+
+
 @pytest.mark.parametrize(("bad", "restarts"), [(0, 0), (1, 1)])
 def test_divergence_starts_anew_once(bad, restarts):
-    prepared = optimisation_input(bad)
-    options = FitOptions(8, 1e-3, "l2", 0.0, 0, bfloat16=False)
-    done = fit(*prepared, options, StepBudget(40))
+    prepared = _poisoned(bad)
+    done = fit(prepared, seed=0, budget=StepBudget(40))
     assert done.restarts == restarts
     assert done.steps == 40
     assert math.isfinite(done.validation)
-    assert all(torch.isfinite(p).all() for p in prepared[0].parameters())
+    assert all(torch.isfinite(p).all() for p in prepared.network.parameters())
 
 
 def test_divergence_for_good_is_an_error_with_the_mend():
-    with pytest.raises(ModelError, match="learning_rate"):
-        fit(*optimisation_input(1000), FitOptions(8, 1e-3, "l2", 0.0, 0, bfloat16=False), StepBudget(40))
-
-
-def optimisation_input(bad):
-    from quietscope.models.adaptive_sn2n import prepare
-
-    prepared = prepare(_set(_frames(3)), _settings())
-    return prepared.network, _Poison(prepared.pairs, bad)
+    with pytest.raises(ModelError, match=r"adaptive_sn2n\.learning_rate"):
+        fit(_poisoned(1000), seed=0, budget=StepBudget(40))
 
 
 def test_learning_rate_rises_falls_and_ends_at_nothing():
-    rates = [optimisation._rate(share) for share in np.linspace(0, 1, 201)]
+    rates = [warm_cosine(share) for share in np.linspace(0, 1, 201)]
     top = int(np.argmax(rates))
     assert 0 < top < 20
     assert rates[top] == pytest.approx(1.0)

@@ -1,0 +1,17 @@
+"""The methods there are, by the name they have in the settings."""
+
+from collections.abc import Callable, Mapping
+
+import torch
+
+from quietscope.config.settings import Settings
+from quietscope.models import adaptive_sn2n
+from quietscope.models.method import Preparation
+from quietscope.models.protocols import TrainingSet
+
+__all__ = ["METHODS", "Prepare"]
+
+Prepare = Callable[[TrainingSet, Settings, torch.device], Preparation]
+
+METHODS: Mapping[str, Prepare] = {"adaptive-sn2n": adaptive_sn2n.prepare}
+"""Value of the setting ``method`` → what prepares its training."""
