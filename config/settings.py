@@ -6,6 +6,7 @@ from typing import Literal
 from pydantic import Field
 
 from quietscope.config.base import Section
+from quietscope.config.methods import FM2SSettings, Noise2SRSettings, Poisson2VoidSettings
 from quietscope.config.science import (
     AdaptiveSN2NSettings,
     GateSettings,
@@ -34,14 +35,23 @@ class Settings(Section):
     name: str | None = Field(default=None, pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$")
     """Name of the run folder; none takes date and time. An existing run is never overwritten."""
 
-    method: Literal["adaptive-sn2n"] = "adaptive-sn2n"
-    """Denoising method."""
+    method: Literal["adaptive-sn2n", "fm2s", "noise2sr", "poisson2void"] = "adaptive-sn2n"
+    """Denoising method; each has a section of its own."""
 
     source: SourceSettings = SimulatorSettings()
     """Where frames come from."""
 
     adaptive_sn2n: AdaptiveSN2NSettings = AdaptiveSN2NSettings()
     """Options of the method ``adaptive-sn2n``."""
+
+    fm2s: FM2SSettings = FM2SSettings()
+    """Options of the method ``fm2s``."""
+
+    noise2sr: Noise2SRSettings = Noise2SRSettings()
+    """Options of the method ``noise2sr``."""
+
+    poisson2void: Poisson2VoidSettings = Poisson2VoidSettings()
+    """Options of the method ``poisson2void``."""
 
     training: TrainingSettings = TrainingSettings()
     """When and how long to train."""
