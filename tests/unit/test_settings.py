@@ -162,7 +162,7 @@ MISTAKES = [
     ("store.sync=1", "store.sync = 1 (from --set): must be true or false"),
     ("store.codec=zip", 'store.codec = "zip" (from --set): must be one of "blosc-zstd", "blosc-lz4", "none"'),
     ("adaptive_sn2n.stem=3", "adaptive_sn2n.stem = 3 (from --set): must be one of 1, 2, 4"),
-    ("method=magic", 'method = "magic" (from --set): must be "adaptive-sn2n"'),
+    ("method=magic", 'method = "magic" (from --set): must be one of "adaptive-sn2n", "fm2s", "noise2sr", "poisson2void"'),
     ("name=a/b", 'name = "a/b" (from --set): must be text that matches'),
     ("source.kind=video", 'source.kind = "video" (from --set): must be one of "folder", "simulator", "wire"'),
     ("source.channels=nucleus", 'source.channels[0] = "nucleus" (from --set): must be a list of at least 1'),
