@@ -1,5 +1,6 @@
 """Settings of the science: method, training, gate, tiles and runtime."""
 
+from pathlib import Path
 from typing import Literal
 
 from pydantic import Field, model_validator
@@ -64,6 +65,10 @@ class TrainingSettings(Section):
 
     seed: int = Field(default=0, ge=0)
     """Seed of patches, augmentation and weights."""
+
+    model: Path | None = None
+    """Model to use instead of training: an ONNX file, or a folder with ``c0.onnx``, ``c1.onnx``, …, one for each
+    channel. The gate judges it on this series all the same."""
 
     device: Literal["auto", "cpu", "cuda"] = "auto"
     """Where to train."""

@@ -7,7 +7,14 @@ from pydantic import Field, model_validator
 
 from quietscope.config.base import Section
 
-__all__ = ["FaultBoxSettings", "FolderSettings", "SimulatorSettings", "SourceSettings", "WireSourceSettings"]
+__all__ = [
+    "FaultBoxSettings",
+    "FolderSettings",
+    "RunSourceSettings",
+    "SimulatorSettings",
+    "SourceSettings",
+    "WireSourceSettings",
+]
 
 WhenFull = Literal["block", "spool"]
 
@@ -111,6 +118,9 @@ class FolderSettings(Section):
     recursive: bool = True
     """Look into sub-folders as well."""
 
+    follow: bool = True
+    """Go on watching; ``false`` takes what is there and ends."""
+
     polling: bool = False
     """Never rely on file-system events: for network shares."""
 
@@ -151,6 +161,19 @@ class WireSourceSettings(Section):
         return self
 
 
+class RunSourceSettings(Section):
+    """The raw frames of an earlier run, to be denoised once more into a new run."""
+
+    kind: Literal["run"] = "run"
+    """Marks this source."""
+
+    path: Path
+    """The run folder; it is only read."""
+
+    when_full: WhenFull = "block"
+    """Stored frames can wait."""
+
+
 SourceSettings = Annotated[
-    SimulatorSettings | FolderSettings | WireSourceSettings, Field(discriminator="kind")
+    SimulatorSettings | FolderSettings | WireSourceSettings | RunSourceSettings, Field(discriminator="kind")
 ]

@@ -2,7 +2,7 @@
 
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from rich.console import Console
@@ -12,6 +12,7 @@ from quietscope.config import QuietscopeError, Settings
 from quietscope.config.loader import load_settings
 from quietscope.daemon.child_main import CHILDREN, run_child
 from quietscope.daemon.config_command import config_app
+from quietscope.daemon.offline import offline_source
 from quietscope.daemon.runfolder import RunFolder
 
 __all__ = ["app", "main"]
@@ -38,6 +39,10 @@ Json = Annotated[
 ]
 Profile = Annotated[
     str | None, typer.Option("--profile", help="Shipped settings: see `quietscope config profiles`.")
+]
+
+Method = Annotated[
+    str | None, typer.Option("--method", help="Method: adaptive-sn2n, fm2s, noise2sr or poisson2void.")
 ]
 
 
@@ -103,14 +108,58 @@ def resume(
     raise typer.Exit(_run(load_settings(found.settings), json_file, resume=found))
 
 
+@app.command()
+def train(
+    source: Annotated[Path, typer.Argument(help="Image file, folder of images, or folder of a run.")],
+    *,
+    out: Annotated[Path, typer.Option("--out", help="Folder for the models.", metavar="DIR")],
+    profile: Profile = None,
+    method: Method = None,
+    changes: Set = None,
+) -> None:
+    """Train models from stored images: one ONNX file for each channel, judged by the gate."""
+    from quietscope.daemon.train_command import train_offline
+
+    base = {"source": offline_source(source)}
+    raise typer.Exit(train_offline(_settings(None, profile, changes, base, method=method), out))
+
+
+@app.command()
+def denoise(
+    source: Annotated[Path, typer.Argument(help="Image file, folder of images, or folder of a run.")],
+    *,
+    model: Annotated[
+        Path | None, typer.Option("--model", help="Model to use instead of training: ONNX file or folder.")
+    ] = None,
+    out: Out = None,
+    name: Name = None,
+    profile: Profile = None,
+    method: Method = None,
+    changes: Set = None,
+    json_file: Json = None,
+) -> None:
+    """Denoise stored images into a new run folder; trains first unless a model is given."""
+    base = {"source": offline_source(source)}
+    chosen = None if model is None else model.expanduser().absolute()
+    settings = _settings(None, profile, changes, base, out=out, name=name, method=method, model=chosen)
+    raise typer.Exit(_run(settings, json_file))
+
+
 def _settings(
     file: Path | None,
     profile: str | None,
     changes: list[str] | None,
-    base: dict[str, dict[str, str]] | None = None,
+    base: dict[str, dict[str, Any]] | None = None,
     **options: object,
 ) -> Settings:
-    keys = {"out": "out", "name": "name", "frames": "stop.frames", "idle": "stop.idle_s"}
+    keys = {
+        "out": "out",
+        "name": "name",
+        "frames": "stop.frames",
+        "idle": "stop.idle_s",
+        "method": "method",
+        "model": "training.model",
+    }
     given = [f"{keys[option]}={value}" for option, value in options.items() if value is not None]
     return load_settings(file, profile, [*(changes or ()), *given], base)
 

@@ -131,6 +131,18 @@ class LedgerReader:
         )
         return [PendingFrame(r[0], FrameKey(*r[1:5]), r[5]) for r in rows]
 
+    def details(self, identity: int) -> tuple[float | None, dict[str, Any]]:
+        """Exposure in milliseconds and metadata of the frame with this id."""
+        rows = self._rows("SELECT exposure_ms, metadata FROM frame WHERE id = ?", identity)
+        return rows[0][0], json.loads(rows[0][1] or "{}")
+
+    def all_frames(self, *, after: int = 0, limit: int = 256) -> list[PendingFrame]:
+        """Committed frames of all channels in order of arrival, with id above `after`."""
+        rows = self._rows(
+            "SELECT id, t, c, z, p, received_ns FROM frame WHERE id > ? ORDER BY id LIMIT ?", after, limit
+        )
+        return [PendingFrame(r[0], FrameKey(*r[1:5]), r[5]) for r in rows]
+
     def channels(self) -> tuple[int, ...]:
         """Indices of the channels that have frames."""
         return tuple(r[0] for r in self._rows("SELECT DISTINCT c FROM frame ORDER BY c"))

@@ -1,7 +1,8 @@
 """Makes the source that the settings ask for."""
 
 from quietscope.adapters.protocols import Source
-from quietscope.config.sources import FolderSettings, SimulatorSettings, SourceSettings
+from quietscope.config.sources import FolderSettings, RunSourceSettings, SimulatorSettings, SourceSettings
+from quietscope.daemon.runfolder import RunFolder
 
 __all__ = ["make_source"]
 
@@ -16,4 +17,8 @@ def make_source(settings: SourceSettings) -> Source | None:
         from quietscope.adapters.folder import FolderSource
 
         return FolderSource(settings)
+    if isinstance(settings, RunSourceSettings):
+        from quietscope.daemon.replay import Replay
+
+        return Replay(RunFolder.existing(settings.path))
     return None

@@ -137,8 +137,11 @@ class Trainer:
             if not held.frames:
                 msg = f"none of its {held.refused} frames is usable for training (empty, saturated or NaN)"
                 raise RunError(msg)
-            job = TrainingJob(self._run, self._settings, self._parent, channel, name)
-            path, trained = job.train(held.frames, held.keys)
+            job = TrainingJob(self._run.models, self._settings, self._emit, channel, name)
+            if self._settings.training.model is None:
+                path, trained = job.train(held.frames, held.keys)
+            else:
+                path, trained = job.adopt(), None
             frames, keys, held_out = self._held_out(channel, held)
             judgement = job.judge(path, trained, frames, keys, held_out=held_out)
         except QuietscopeError as error:
@@ -169,6 +172,9 @@ class Trainer:
             reason=judgement.reason,
             figures=_plain(figures),
         )
+
+    def _emit(self, event: str, **fields: Any) -> None:
+        self._parent.emit(event, **fields, **self._parent.memory())
 
     def _held_out(self, channel: int, held: _Collection) -> tuple[list[NDArray[Any]], list[FrameKey], bool]:
         """Frames that the model has not seen; the training frames where there are no others."""

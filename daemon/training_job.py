@@ -1,7 +1,8 @@
 """One channel's way from frames to a judged ONNX file; the only place of the daemon that imports torch."""
 
+import shutil
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -9,20 +10,22 @@ from typing import Any
 from numpy.typing import NDArray
 
 from quietscope.adapters.frame import FrameKey
-from quietscope.config import Settings
+from quietscope.config import ModelError, Settings
 from quietscope.config.science import TrainingSettings
-from quietscope.daemon.parent import Parent
-from quietscope.daemon.runfolder import RunFolder
 from quietscope.models.denoiser import Denoiser
 from quietscope.models.export import export_onnx, parity_error
 from quietscope.models.gate import judge
 from quietscope.models.protocols import Progress, TrainingSet
 from quietscope.models.training import TrainedModel, train
 
-__all__ = ["Judgement", "TimeBudget", "TrainingJob"]
-
+__all__ = ["Judgement", "TimeBudget", "TrainingJob", "model_name"]
 
 _GRACE = 3.0
+
+
+def model_name(channel: int) -> str:
+    """File name of a channel's model."""
+    return f"c{channel}.onnx"
 
 
 class TimeBudget:
@@ -77,24 +80,26 @@ class Judgement:
 
 
 class TrainingJob:
-    """Trains and judges a model for one channel.
+    """Trains or adopts a model for one channel, and judges it.
 
     Parameters
     ----------
-    run
-        The run folder.
+    folder
+        Where the model goes.
     settings
         Effective settings.
-    parent
-        Told about progress.
+    emit
+        Told about progress: called with ``"training"`` and fields.
     channel, name
         The channel's index and name.
     """
 
-    def __init__(self, run: RunFolder, settings: Settings, parent: Parent, channel: int, name: str) -> None:
-        self._run = run
+    def __init__(
+        self, folder: Path, settings: Settings, emit: Callable[..., None], channel: int, name: str
+    ) -> None:
+        self._path = folder / model_name(channel)
         self._settings = settings
-        self._parent = parent
+        self._emit = emit
         self._channel = channel
         self._name = name
         self._reported_at = 0.0
@@ -112,21 +117,44 @@ class TrainingJob:
         quietscope.config.ModelError
             If training diverges or the export fails.
         """
-        self._parent.emit("training", channel=self._channel, name=self._name, used=0.0, frames=len(frames))
+        self._emit("training", channel=self._channel, name=self._name, used=0.0, frames=len(frames))
         trained = train(
             TrainingSet(frames, [key.t for key in keys], {"channel": self._name}),
             self._settings,
             TimeBudget(self._settings.training),
             self._progress,
         )
-        path = self._run.models / f"c{self._channel}.onnx"
-        export_onnx(trained, path)
-        return path, trained
+        export_onnx(trained, self._path)
+        return self._path, trained
+
+    def adopt(self) -> Path:
+        """Copy the model that ``training.model`` names, instead of training one.
+
+        Raises
+        ------
+        quietscope.config.ModelError
+            If there is none for this channel.
+        """
+        named = self._settings.training.model
+        assert named is not None
+        source = named / model_name(self._channel) if named.is_dir() else named
+        if not source.is_file():
+            msg = (
+                f"training.model is {str(named)!r}, and there is no file {source} for channel {self._channel} "
+                f"({self._name}); give an ONNX file, or a folder that holds {model_name(self._channel)}"
+            )
+            raise ModelError(msg)
+        try:
+            shutil.copyfile(source, self._path)
+        except OSError as error:
+            msg = f"the model {source} cannot be copied to {self._path}: {error.strerror}; check both folders"
+            raise ModelError(msg) from error
+        return self._path
 
     def judge(
         self,
         path: Path,
-        trained: TrainedModel,
+        trained: TrainedModel | None,
         frames: Sequence[NDArray[Any]],
         keys: Sequence[FrameKey],
         *,
@@ -137,7 +165,7 @@ class TrainingJob:
         Parameters
         ----------
         path, trained
-            The model as it will be run, and as it was trained.
+            The model as it will be run, and as it was trained; None for one that was adopted.
         frames, keys
             Frames to judge it by, in time order.
         held_out
@@ -149,13 +177,13 @@ class TrainingJob:
             frames,
             settings=self._settings.gate,
             indices=[key.t for key in keys],
-            parity_error=parity_error(trained, path),
+            parity_error=None if trained is None else parity_error(trained, path),
         )
         figures = {
-            "method": self._settings.method,
+            "method": denoiser.metadata.get("method"),
             "held_out": held_out,
             "provider": denoiser.provider,
-            **trained.figures,
+            **({} if trained is None else trained.figures),
             **verdict.figures,
         }
         return Judgement(denoiser.model_id, path, verdict.accepted, "; ".join(verdict.reasons), figures)
@@ -165,7 +193,7 @@ class TrainingJob:
         if now - self._reported_at < 0.5 and progress.used < 1:
             return
         self._reported_at = now
-        self._parent.emit(
+        self._emit(
             "training",
             channel=self._channel,
             name=self._name,
@@ -173,5 +201,4 @@ class TrainingJob:
             used=min(progress.used, 1.0),
             loss=progress.loss,
             validation=progress.validation,
-            **self._parent.memory(),
         )

@@ -64,7 +64,7 @@ def judge(
     held_out: Sequence[NDArray[Any]],
     *,
     settings: GateSettings,
-    parity_error: float,
+    parity_error: float | None,
     indices: Sequence[int] | None = None,
     seed: int = 0,
 ) -> Verdict:
@@ -79,7 +79,7 @@ def judge(
     settings
         Limits.
     parity_error
-        Largest |ONNX − PyTorch| over the scale of the frames.
+        Largest |ONNX − PyTorch| over the scale of the frames; None for a model that comes as ONNX.
     indices
         Time index of each frame; None means that they are consecutive.
     seed
@@ -105,7 +105,7 @@ def judge(
     fidelity = _fidelity(denoise, held_out, hot, seed)
     residue = _noise_residue(denoise, held_out[0].shape, noise, seed)
     figures: dict[str, float | None] = {
-        "parity_error": parity_error,
+        **({} if parity_error is None else {"parity_error": parity_error}),
         "twin_correlation": noise.twin_correlation,
         "neighbour_correlation": noise.neighbour_correlation,
         "noise_std": noise.std,
@@ -140,7 +140,7 @@ def _objections(
     figures: Mapping[str, float | None], errors: Mapping[str, float], kind: str, settings: GateSettings
 ) -> Iterator[str]:
     """Put every check that fails into words."""
-    parity = figures["parity_error"]
+    parity = figures.get("parity_error", 0.0)
     if parity is None or parity > settings.max_parity_error:
         yield (
             f"the exported model differs from the trained one by {_show(parity)} of the scale, "

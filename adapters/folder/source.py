@@ -55,7 +55,7 @@ class FolderSource:
         self._away = False
 
     def run(self, sink: Sink, stop: threading.Event) -> None:
-        """Deliver frames until `stop` is set; then deliver what is complete and return.
+        """Deliver frames until `stop` is set, or once where it shall not follow; then what is complete, and return.
 
         Parameters
         ----------
@@ -75,9 +75,10 @@ class FolderSource:
             self._inventory.root, recursive=self.settings.recursive, interesting=self._inventory.interesting
         )
         try:
-            listening = not self.settings.polling and hints.start()
+            follow = self.settings.follow
+            listening = follow and not self.settings.polling and hints.start()
             self._take_present(taker)
-            while not stop.is_set():
+            while follow and not stop.is_set():
                 listening = self._follow(taker, hints, listening=listening)
                 hints.wake.wait(self._pause())
             self._finish(taker)
