@@ -4,7 +4,7 @@ What it is for: to say in photons how bright the specimen is, and to say when th
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import Any
 
@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from quietscope.config.errors import ModelError
+from quietscope.models.dark_light import DarkLight, dark_light
 from quietscope.models.hot_pixels import find_hot_pixels
 from quietscope.models.noise import LARGEST, NoiseReport, clean, measure_noise
 from quietscope.models.noise_spectrum import NoiseSpectrum, noise_spectrum
@@ -31,16 +32,16 @@ BAND = 64
 """Rows of a band, a multiple of the patches of all measures."""
 
 READ_NOISE = 2.0
-"""Photo-electrons of read noise up to which the variance in the dark is not taken for light.
+"""Photo-electrons of read noise that a camera is expected to have at most.
 
-Scientific CMOS cameras have 0.7 to 2, EMCCDs and photon counters less.
+Scientific CMOS cameras have 0.7 to 2, EMCCDs and photon counters less. It counts only where skewness is silent.
 """
 
 GAIN_ERROR = 0.15
 """Relative standard error of the gain above which it is not known."""
 
-STILL = 0.01
-"""Share of moving blocks below which differences of frames are taken pixel by pixel.
+STILL = 0.005
+"""Share of moving blocks below which differences of two frames are taken pixel by pixel.
 
 Fixed specimens measured at most 0.003, living cells more than 0.1 (`quietscope.models.stillness`).
 """
@@ -65,6 +66,8 @@ class Calibration:
         Relative standard error of the gain; 1 if there is none.
     offset
         Grey level without light.
+    offset_error
+        Standard error of the offset, grey levels.
     offset_range
         Lowest and highest offset that the frames allow: no read noise at all, or no light in the darkest place.
     read_noise
@@ -84,7 +87,7 @@ class Calibration:
     doubts
         Reasons, in words, why gain and photons must not be relied on; empty if they may.
     offset_known
-        Whether `offset_range` is narrow: at most `READ_NOISE`² photons, or a fifth of `photons`.
+        Whether the offset's error is at most one photon, or a tenth of `photons`.
     structure_only
         Whether neighbours are alike because of structure and not because of noise.
     """
@@ -92,6 +95,7 @@ class Calibration:
     gain: float
     gain_error: float
     offset: float
+    offset_error: float
     offset_range: tuple[float, float]
     read_noise: float
     variance_slope: float
@@ -133,10 +137,10 @@ class Calibration:
         if self.doubts:
             return f"photons cannot be counted: {' and '.join(self.doubts)}; {shared}"
         low, high = self.offset_range
-        offset = f"{self.offset:.4g}" if self.offset_known else f"between {low:.4g} and {high:.4g}"
+        offset = f"{self.offset:.0f}" if self.offset_known else f"between {low:.0f} and {high:.0f}"
         more = "more than " if self.saturated_share > BRIGHTEST / 4 else "about "
         return (
-            f"{more}{self.photons:.2g} photons per pixel in the brightest structures (gain {self.gain:.2g} grey "
+            f"{more}{_plain(self.photons)} photons per pixel in the brightest structures (gain {_plain(self.gain)} grey "
             f"levels per photon, camera offset {offset}, read noise {self.read_noise / self.gain:.1f} electrons); "
             f"{shared}"
         )
@@ -149,6 +153,7 @@ class Calibration:
             "gain": self.gain,
             "gain_error": self.gain_error,
             "offset": self.offset,
+            "offset_error": self.offset_error,
             "offset_low": self.offset_range[0],
             "offset_high": self.offset_range[1],
             "read_noise": self.read_noise,
@@ -171,15 +176,15 @@ def calibrate(frames: Sequence[NDArray[Any]]) -> Calibration:
 
     The variance of the noise is a straight line of the brightness (`quietscope.models.photon_transfer`); its
     slope is the gain. The noise is taken from differences of consecutive frames where the scene holds still;
-    from second differences of these where it moves; from second differences of the frame if there is one only,
-    or if consecutive frames are copies. Second differences of correlated noise are too small; the factor is
+    from third differences of these where it moves; from third differences of the frame if there is one only,
+    or if consecutive frames are copies. Third differences of correlated noise are too small; the factor is
     measured in flat places, and left out where those are no flatter than the specimen.
 
-    The line alone does not say where zero light is: *gain · (offset) + intercept = (read noise)²* has two
+    The line alone does not say where zero light is: *gain · offset + intercept = (read noise)²* has two
     unknowns. What is certain is a range: the read noise is not negative, so the offset is at least −intercept /
-    gain; light is not negative, so it is at most the darkest level of the frames. In between, the variance of
-    the darkest level is taken for read noise up to 2 electrons, which is what cameras have, and what is beyond
-    that for light.
+    gain; light is not negative, so it is at most the darkest level of the frames. Within it the skewness of the
+    noise in the darkest places decides (`quietscope.models.dark_light`), weighted against the expectation that
+    the variance there is read noise up to 2 electrons and light beyond.
 
     Parameters
     ----------
@@ -208,13 +213,18 @@ def calibrate(frames: Sequence[NDArray[Any]]) -> Calibration:
     spectrum = noise_spectrum(planes)
     hot = find_hot_pixels(planes) if min(planes[0].shape) > 1 else np.zeros(planes[0].shape, np.bool_)
     clipped = [(plane >= ceiling) | (plane <= floor) for plane in planes]
-    unknown = [~(np.abs(frame) <= LARGEST) if frame.dtype.kind == "f" else None for frame in native]
-    excluded = [hot if mask is None else hot | mask for mask in unknown]
-    transfer = _transfer(planes, places, excluded, clipped, report, spectrum)
+    excluded = [
+        ~(np.abs(frame) <= LARGEST) if frame.dtype.kind == "f" else np.zeros(frame.shape, np.bool_)
+        for frame in native
+    ]
+    line = _transfer(planes, places, excluded, clipped, report, spectrum)
+    dark = DarkLight(0.0, 0.0, float("inf"))
+    if line.slope > 0:
+        dark = dark_light(_bands(planes[:4]), gain=line.slope, excluded=_bands(excluded[:4]))
     saturated = float(np.mean([np.mean(plane >= ceiling) for plane in planes]))
     thinning = frames[0].size / planes[0].size
     return _finding(
-        transfer, report, spectrum, _brightest(planes), saturated, round(np.count_nonzero(hot) * thinning)
+        line, dark, report, spectrum, _brightest(planes), saturated, round(np.count_nonzero(hot) * thinning)
     )
 
 
@@ -234,34 +244,43 @@ def _transfer(
     ]
     factor = min(spectrum.fine_share, 1.0) if spectrum.genuine else 1.0
     if not pairs:
-        stack = _bands(planes[:4])
-        line = photon_transfer(
-            stack, stack, order=2, excluded=_bands(excluded[:4]), clipped=_bands(clipped[:4])
+        view = {
+            "noise": _bands(planes[:1]),
+            "planes": _bands(planes[:1]),
+            "excluded": _bands(excluded[:1]),
+            "clipped": _bands(clipped[:1]),
+        }
+        line = _scaled(photon_transfer(**view, order=3), factor)
+        # structure that is left shrinks from order to order
+        coarser = _scaled(photon_transfer(**view, order=2), factor ** (8 / 9))
+        return replace(
+            line, slope_error=float(np.hypot(line.slope_error, max(0.0, coarser.slope - line.slope)))
         )
-        return _scaled(line, factor)
-    chosen = pairs[:: max(1, len(pairs) // 3)]
-    moving = [
-        _spread(
-            moving_blocks(planes[a], planes[b], correlation_factor=report.coarse_null), planes[a].shape
-        )
-        for a, b in chosen
-    ]
-    still = float(np.mean(moving)) < STILL
-    noise = _bands([(planes[b] - planes[a]) * np.float32(0.5**0.5) for a, b in chosen])
-    middle = _bands([(planes[a] + planes[b]) * np.float32(0.5) for a, b in chosen])
-    left_out = _bands(
-        [
-            excluded[a] | excluded[b] | moved if still else excluded[a] | excluded[b]
-            for (a, b), moved in zip(chosen, moving, strict=True)
+    blocks = {
+        (a, b): moving_blocks(planes[a], planes[b], correlation_factor=report.coarse_null) for a, b in pairs
+    }
+    still = [pair for pair in pairs if blocks[pair].mean() < STILL]
+    chosen = (still or pairs)[:3]
+    stack = {
+        "noise": [(planes[b] - planes[a]) * np.float32(0.5**0.5) for a, b in chosen],
+        "planes": [(planes[a] + planes[b]) * np.float32(0.5) for a, b in chosen],
+        "excluded": [excluded[a] | excluded[b] for a, b in chosen],
+        "clipped": [clipped[a] | clipped[b] for a, b in chosen],
+    }
+    if still:
+        stack["excluded"] = [
+            mask | _spread(blocks[pair], mask.shape)
+            for mask, pair in zip(stack["excluded"], chosen, strict=True)
         ]
+    line = photon_transfer(
+        **{name: _bands(values) for name, values in stack.items()}, order=0 if still else 3
     )
-    ends = _bands([clipped[a] | clipped[b] for a, b in chosen])
-    line = photon_transfer(noise, middle, order=0 if still else 2, excluded=left_out, clipped=ends)
     return line if still else _scaled(line, factor)
 
 
 def _finding(
     line: PhotonTransfer,
+    darkest: DarkLight,
     report: NoiseReport,
     spectrum: NoiseSpectrum,
     brightest: float,
@@ -274,21 +293,22 @@ def _finding(
     error = min(line.slope_error / gain, 1.0) if gain > 0 else 1.0
     in_the_dark = line.slope * line.dark + line.intercept
     if gain > 0 and error < 0.5:
-        electrons = max(in_the_dark / gain**2, 0.0)
-        read_noise = gain * min(electrons**0.5, READ_NOISE)
         lowest = -line.intercept / gain
-        offset = lowest + read_noise**2 / gain
         highest = max(line.dark, lowest)
+        offset, offset_error = _offset(lowest, highest, gain, error, darkest)
+        read_noise = max(gain * offset + line.intercept, 0.0) ** 0.5
         photons = max(0.0, (brightest - offset) / gain)
     else:
-        gain, error, electrons, photons = 0.0, 1.0, 0.0, 0.0
+        gain, error, photons = 0.0, 1.0, 0.0
         lowest = highest = offset = line.dark
+        offset_error = 0.0
         read_noise = max(in_the_dark, 0.0) ** 0.5
     doubts = _doubts(line, gain, error, report.independent or structure_only, saturated)
     return Calibration(
         gain=gain,
         gain_error=error,
         offset=offset,
+        offset_error=offset_error,
         offset_range=(lowest, highest),
         read_noise=read_noise,
         variance_slope=line.slope,
@@ -299,9 +319,22 @@ def _finding(
         hot_pixels=hot,
         photons=photons,
         doubts=doubts,
-        offset_known=gain > 0 and electrons <= max(READ_NOISE**2, photons / 5),
+        offset_known=gain > 0 and offset_error <= gain * max(1.0, photons / 10),
         structure_only=structure_only,
     )
+
+
+def _offset(
+    lowest: float, highest: float, gain: float, gain_error: float, darkest: DarkLight
+) -> tuple[float, float]:
+    """Offset within its range, and its standard error: skewness against expectation."""
+    expected = lowest + gain * min(READ_NOISE**2, (highest - lowest) / gain)
+    expected_weight = 1 / (gain * READ_NOISE**2 / 2) ** 2
+    skewed = darkest.level - gain * darkest.photons
+    skewed_error = gain * float(np.hypot(darkest.error, 3 * gain_error * darkest.photons))
+    skewed_weight = 1 / max(skewed_error, 1e-3 * gain) ** 2
+    mean = (expected * expected_weight + skewed * skewed_weight) / (expected_weight + skewed_weight)
+    return min(max(mean, lowest), highest), min(skewed_error, (highest - lowest) / 2)
 
 
 def _doubts(
@@ -414,3 +447,8 @@ def _brightest(planes: list[Float32]) -> float:
         smooth = rows[:, :-2] + 2 * rows[:, 1:-1] + rows[:, 2:]
         levels.append(float(measured[smooth >= np.quantile(smooth, 1 - BRIGHTEST)].mean(dtype=np.float64)))
     return sum(levels) / 2
+
+
+def _plain(number: float) -> str:
+    """Two digits, without an exponent."""
+    return f"{float(f'{number:.2g}'):,g}".replace(",", "")

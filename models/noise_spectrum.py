@@ -40,7 +40,7 @@ class NoiseSpectrum:
     lag_correlations
         Correlation of the noise with itself 1 to 4 pixels away, mean of both axes.
     fine_share
-        Variance of second differences along both axes relative to what white noise of the same strength has;
+        Variance of third differences along both axes relative to what white noise of the same strength has;
         1 if pixels are independent.
     genuine
         Whether it is the noise that is correlated. Structure makes neighbours alike too where no place is flat,
@@ -59,8 +59,8 @@ def noise_spectrum(frames: Sequence[Float32]) -> NoiseSpectrum:
     at, patches are chosen by one half and measured on the other, and the view with the least correlation holds.
 
     Whether it is noise: if neighbours share ρ of a white noise's variance, differences of order 1 keep the share
-    1 − 2ρ and those of order 2 the share 1 − 8ρ/3, so that the ratio of both, which structure hardly touches in
-    the median of all patches, bounds the latter from below by its fourth power.
+    1 − 2ρ, those of order 2 the share 1 − 8ρ/3 and those of order 3 the share 1 − 3ρ. So the ratio of the first two
+    to the power of 4.5 is the third, and that ratio can be had everywhere: structure hardly touches it.
 
     Parameters
     ----------
@@ -102,10 +102,10 @@ def _spectrum(patches: Float32) -> NoiseSpectrum | None:
         across = np.mean(field[:, :, lag:] * field[:, :, :-lag], axis=(1, 2)) / power
         down = np.mean(field[:, lag:] * field[:, :-lag], axis=(1, 2)) / power
         lags.append(float(np.median((across + down) / 2)))
-    fine = float(np.median(_power(field, 2) / power))
+    fine = float(np.median(_power(field, 3) / power))
     first, second = _power(patches[flat], 1), _power(patches[flat], 2)
     ratio = float(np.median(second / np.maximum(first, np.finfo(np.float32).tiny)))
-    genuine = fine >= min(ratio, 1.0) ** (4 * DISAGREEMENT)
+    genuine = fine >= min(ratio, 1.0) ** (4.5 * DISAGREEMENT)
     return NoiseSpectrum((lags[0], lags[1], lags[2], lags[3]), fine, genuine)
 
 

@@ -4,16 +4,19 @@ Shot noise makes the variance of a pixel a straight line of its mean; the slope 
 photo-electron (Janesick, *Photon Transfer*, SPIE 2007). Three things usually spoil the line when it is taken from
 pictures of a specimen instead of flat fields:
 
-*Structure counts as noise.* The noise is taken from second differences along both axes, (1 −2 1)ᵀ(1 −2 1)/6
-(Immerkær, CVIU 64, 300, 1996), whose pass band lies in the corners of the spectrum, where a microscope that is
-sampled at its resolution passes nothing; or from differences of consecutive frames.
+*Structure counts as noise.* The noise is taken from third differences along both axes, (1 −3 3 −1)ᵀ(1 −3 3 −1)/20,
+a finer relative of Immerkær's mask (CVIU 64, 300, 1996), whose pass band lies in the corners of the spectrum, where a
+microscope that is sampled at its resolution passes nothing; or from differences of consecutive frames. With filaments
+of σ = 1 pixel and 1000 photons in one frame, the gain came out 12 % too large; with second differences 50 %, with
+first differences (diagonal twins) several times too large.
 
 *Binning by a noisy mean selects noise.* Samples are sorted into levels by the ring of pixels *around* the support
 of the filter, whose noise is not that of the sample: an instrumental variable. So the mean of the squares and the
 mean of the pixels in a level are both free of bias, whatever the number of photons.
 
 *A median of squares is not their mean*, and by how much depends on the number of photons. So there are no medians
-of squares here: levels are plain means, and robustness comes from the fit over levels.
+of squares here: levels are plain means of what is within six deviations and six photons (which leaves out hot
+pixels and cosmic rays, but no shot noise), and robustness comes from the fit over levels.
 """
 
 from dataclasses import dataclass
@@ -45,8 +48,11 @@ MODEL_ERROR = 0.03
 ROUNDS = 12
 """Rounds of reweighting; the figures settle after about five."""
 
-_RING = 5
-"""Side of the window around a sample."""
+OUTLIER = 6.0
+"""Standard deviations, and photons, beyond which a sample is no shot noise."""
+
+PASSES = 4
+"""Rounds of leaving out outliers; most frames need one."""
 
 Float32 = NDArray[np.float32]
 Float64 = NDArray[np.float64]
@@ -111,7 +117,7 @@ def photon_transfer(
     planes
         Shape (N, H, W): the frames that the brightness is read off, or the means of both frames.
     order
-        Order of the differences that take the structure out of `noise`: 0 or 2.
+        Order of the differences that take the structure out of `noise`: 0 for none, or 2 or 3.
     excluded
         Shape (N, H, W): pixels that must not be used (no numbers, hot, in motion).
     clipped
@@ -122,47 +128,55 @@ def photon_transfer(
     PhotonTransfer
         Finite but for `slope_error`.
     """
-    count, height, width = planes.shape
-    if count == 0 or height < _RING or width < _RING:
-        return _nothing(planes)
     kernel = _kernel(order)
-    margin = (_RING - kernel.size) // 2
-    inner = slice(margin, -margin)
+    side = max(5, kernel.size + 2)
+    if planes.size == 0 or min(planes.shape[1:]) < side:
+        return _nothing(planes)
+    inner = slice((side - kernel.size) // 2, -((side - kernel.size) // 2))
     ones = np.ones(kernel.size, np.float32)
     squares = np.square(_separable(noise[:, inner, inner], kernel))
     means = _separable(planes[:, inner, inner], np.square(kernel))
-    window = _separable(planes, np.ones(_RING, np.float32))
-    ring = (window - _separable(planes[:, inner, inner], ones)) / np.float32(_RING**2 - kernel.size**2)
-    ends = _separable(clipped[:, inner, inner].astype(np.float32), ones / np.float32(kernel.size))
+    window = _separable(planes, np.ones(side, np.float32))
+    ring = (window - _separable(planes[:, inner, inner], ones)) / np.float32(side**2 - kernel.size**2)
+    ends = np.zeros_like(ring)
+    if clipped.any():
+        ends = _separable(clipped[:, inner, inner].astype(np.float32), ones / np.float32(kernel.size))
+    samples = np.stack([squares.ravel(), means.ravel(), ring.ravel(), ends.ravel()])
     if excluded.any():
         kept = _separable(excluded[:, inner, inner].astype(np.float32), ones) == 0
-        squares, means, ring, ends = squares[kept], means[kept], ring[kept], ends[kept]
-    if ring.size < MIN_SAMPLES:
-        return _nothing(planes)
-    levels = _levels(squares.ravel(), means.ravel(), ring.ravel(), ends.ravel(), _overlap(kernel))
-    return levels
+        samples = samples[:, kept.ravel()]
+    for _ in range(PASSES):
+        if samples.shape[1] < MIN_SAMPLES:
+            return _nothing(planes)
+        line = _levels(samples, _overlap(kernel))
+        gain = max(line.slope, 0.0)
+        brightness = np.maximum(samples[2], np.float32(line.dark))
+        expected = np.maximum(
+            np.float32(line.slope) * brightness + np.float32(line.intercept), np.float32(line.variances.min())
+        )
+        usual = samples[0] <= np.float32(OUTLIER**2) * (expected + np.float32(gain**2))
+        if usual.all():
+            break
+        samples = samples[:, usual]
+    return line
 
 
-def _levels(squares: Float32, means: Float32, ring: Float32, ends: Float32, overlap: float) -> PhotonTransfer:
-    """Sort samples into levels by their surroundings and fit the line through the levels."""
+def _levels(samples: Float32, overlap: float) -> PhotonTransfer:
+    """Sort samples (squares, means, ring, ends) into levels by their surroundings; fit the line through them."""
+    squares, means, ring, ends = samples
     darkest, low, high = np.quantile(ring, (DARKEST, 0.001, 0.9995))
     dark = float(means[ring <= darkest].mean(dtype=np.float64))
     # 1.5 spaces levels between evenly in brightness and evenly in its standard deviation
     place = np.clip((ring - low) / np.float32(max(high - low, np.finfo(np.float32).tiny)), 0, 1)
     index = np.minimum(place ** np.float32(1 / 1.5) * LEVELS, LEVELS - 1).astype(np.intp)
-
-    def total(values: Float32 | None) -> Float64:
-        return np.bincount(index, None if values is None else values, LEVELS).astype(np.float64)
-
-    sums = np.stack([total(None), total(means), total(squares), total(squares * squares), total(ends)])
-    sums = _joined(sums)
-    number = sums[0]
-    mean, variance, fourth, share = sums[1:] / number
-    inside = share <= CLIPPED
+    weights = (None, means, squares, squares * squares, ends)
+    number, *sums = _joined(np.stack([np.bincount(index, w, LEVELS).astype(np.float64) for w in weights]))
+    mean, variance, fourth, share = np.stack(sums) / number
     spread = np.maximum(fourth - variance**2, 0)
     peaked = np.maximum(2.0, np.divide(spread, variance**2, out=np.zeros_like(spread), where=variance > 0))
     error = np.sqrt(peaked * overlap / number)
-    for chosen in (inside, np.ones_like(inside)):
+    slope, intercept, slope_error = 0.0, 0.0, float("inf")
+    for chosen in (share <= CLIPPED, np.ones(mean.size, np.bool_)):
         slope, intercept, slope_error = _line(mean[chosen], variance[chosen], error[chosen])
         if slope_error < 0.1 * slope:
             break
