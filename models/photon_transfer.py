@@ -145,9 +145,10 @@ def photon_transfer(
     if excluded.any():
         kept = _separable(excluded[:, inner, inner].astype(np.float32), ones) == 0
         samples = samples[:, kept.ravel()]
+    line = _nothing(planes)
     for _ in range(PASSES):
         if samples.shape[1] < MIN_SAMPLES:
-            return _nothing(planes)
+            break
         line = _levels(samples, _overlap(kernel))
         gain = max(line.slope, 0.0)
         brightness = np.maximum(samples[2], np.float32(line.dark))
@@ -229,8 +230,9 @@ def _nothing(planes: Float32) -> PhotonTransfer:
 
 
 def _kernel(order: int) -> Float32:
-    signed = np.array([(-1) ** k * comb(order, k) for k in range(order + 1)], np.float64)
-    return (signed / np.sqrt(np.sum(signed**2))).astype(np.float32)
+    signed = np.array([(-1) ** k * comb(order, k) for k in range(order + 1)], np.float32)
+    kernel: Float32 = signed / np.sqrt(np.sum(signed**2))
+    return kernel
 
 
 def _overlap(kernel: Float32) -> float:
@@ -244,9 +246,9 @@ def _separable(planes: Float32, kernel: Float32) -> Float32:
     for axis in (-2, -1):
         length = planes.shape[axis] - kernel.size + 1
         parts = [slice(k, k + length) for k in range(kernel.size)]
-        pick = [(..., part, slice(None)) if axis == -2 else (..., part) for part in parts]
-        filtered = planes[pick[0]] * kernel[0]
-        for place, factor in zip(pick[1:], kernel[1:], strict=True):
-            filtered += planes[place] * factor
+        views = [planes[..., part, :] if axis == -2 else planes[..., part] for part in parts]
+        filtered = views[0] * kernel[0]
+        for view, factor in zip(views[1:], kernel[1:], strict=True):
+            filtered += view * factor
         planes = filtered
     return planes
