@@ -25,6 +25,9 @@ __all__ = ["Calibration", "calibrate"]
 GAIN_ERROR = 0.15
 """Relative standard error of the gain above which it is not known, and above three times which there is none."""
 
+UNCLEAR = 0.6
+"""Share of third differences below which neighbours may share enough noise to spoil the gain of a single frame."""
+
 BRIGHTEST = 0.01
 """Share of the pixels that are the brightest structures; their mean is close to the 99.5th percentile."""
 
@@ -229,6 +232,10 @@ def _doubts(
     else:
         if spectrum.genuine and not report.independent:
             yield "neighbouring pixels share their noise"
+        if not spectrum.genuine and spectrum.possible_share < UNCLEAR:
+            yield "structure everywhere hides whether neighbouring pixels share their noise"
+        if line.cut:
+            yield "the dark is cut off at the lower end of the grey scale"
         if line.slope_error > GAIN_ERROR * line.slope:
             yield "the noise does not grow with the brightness, or the frames hold too few levels of it"
 

@@ -50,17 +50,26 @@ def noise_line(frames: FirstFrames, report: NoiseReport, spectrum: NoiseSpectrum
     factor = min(spectrum.fine_share, 1.0) if spectrum.genuine else 1.0
     planes, places = frames.planes, frames.places
     floor, ceiling = frames.ends
-    clipped = [(plane <= floor) | (plane >= ceiling) for plane in planes]
+    below = [(plane <= floor).astype(np.float32) for plane in planes]
+    above = [(plane >= ceiling).astype(np.float32) for plane in planes]
     pairs = [
         (a, b)
         for a, b in pairwise(range(len(planes)))
         if places[b] == places[a] + 1 and not np.array_equal(planes[a], planes[b])
     ]
     if not pairs:
-        alone = frames.stack(planes[:1])
-        masks = (frames.stack(frames.unknown[:1]), frames.stack(clipped[:1]))
-        line = photon_transfer(alone, alone, order=3, excluded=masks[0], clipped=masks[1])
-        coarser = photon_transfer(alone, alone, order=2, excluded=masks[0], clipped=masks[1])
+        line, coarser = (
+            photon_transfer(
+                frames.stack(planes[:1]),
+                frames.stack(planes[:1]),
+                order=order,
+                excluded=frames.stack(frames.unknown[:1]),
+                lowest=frames.stack(below[:1]),
+                highest=frames.stack(above[:1]),
+                floor=floor,
+            )
+            for order in (3, 2)
+        )
         # structure shrinks from order to order: as much as went from the last one may still be there
         structure = max(0.0, coarser.slope / factor ** (8 / 9) - line.slope / factor)
         line = _scaled(line, factor)
@@ -75,12 +84,15 @@ def noise_line(frames: FirstFrames, report: NoiseReport, spectrum: NoiseSpectrum
         excluded = [
             mask | _as_pixels(moving[pair], mask) for mask, pair in zip(excluded, chosen, strict=True)
         ]
+    half = np.float32(0.5)
     line = photon_transfer(
         frames.stack([(planes[b] - planes[a]) * np.float32(0.5**0.5) for a, b in chosen]),
-        frames.stack([(planes[a] + planes[b]) * np.float32(0.5) for a, b in chosen]),
+        frames.stack([(planes[a] + planes[b]) * half for a, b in chosen]),
         order=0 if still else 3,
         excluded=frames.stack(excluded),
-        clipped=frames.stack([clipped[a] | clipped[b] for a, b in chosen]),
+        lowest=frames.stack([(below[a] + below[b]) * half for a, b in chosen]),
+        highest=frames.stack([(above[a] + above[b]) * half for a, b in chosen]),
+        floor=floor,
     )
     return line if still else _scaled(line, factor)
 

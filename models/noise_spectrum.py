@@ -22,10 +22,16 @@ PATCH = 32
 QUIET_SHARE = 0.1
 """Share of the patches, those with the least coarse structure, that count as free of structure."""
 
-DISAGREEMENT = 1.5
-"""Ratio of the decibels lost at the finest details, in flat places to everywhere, from which it is structure.
+STEEPNESS = 4.0
+"""Share of third differences as a power of their ratio to first differences.
 
-Real frames: independent or correlated noise −0.8 … 1.1, a crowded confocal field without any flat place 2.2.
+3 for a weak correlation of next neighbours, 2.4 for blurred noise (σ = 0.5 pixels), 3.6 in a wide-field series.
+"""
+
+AGREEMENT = 0.8
+"""Ratio of the share found in flat places to the share found everywhere, below which it is structure.
+
+Real single frames: independent or correlated noise 0.85 and more, a crowded confocal field without any flat place 0.6.
 """
 
 Float32 = NDArray[np.float32]
@@ -44,12 +50,15 @@ class NoiseSpectrum:
         1 if pixels are independent.
     genuine
         Whether it is the noise that is correlated. Structure makes neighbours alike too where no place is flat,
-        but it does so at coarse scale only, while correlated noise lacks the finest details everywhere.
+        but more so in some places than in others, while correlated noise lacks the finest details everywhere.
+    possible_share
+        What `fine_share` is according to the quarter of all patches that are richest in fine details.
     """
 
     lag_correlations: tuple[float, float, float, float]
     fine_share: float
     genuine: bool
+    possible_share: float
 
 
 def noise_spectrum(frames: Sequence[Float32]) -> NoiseSpectrum:
@@ -58,9 +67,9 @@ def noise_spectrum(frames: Sequence[Float32]) -> NoiseSpectrum:
     As in `quietscope.models.noise.measure_noise`, single frames and differences of consecutive frames are looked
     at, patches are chosen by one half and measured on the other, and the view with the least correlation holds.
 
-    Whether it is noise: if neighbours share ρ of a white noise's variance, differences of order 1 keep the share
-    1 − 2ρ, those of order 2 the share 1 − 8ρ/3 and those of order 3 the share 1 − 3ρ. So the ratio of the first two
-    to the power of 4.5 is the third, and that ratio can be had everywhere: structure hardly touches it.
+    Whether it is noise: if next neighbours share a little of a white noise, ρ, first differences along both axes
+    keep 1 − 2ρ of their variance and third differences 1 − 3ρ. So a power of the ratio of both says what the share of
+    third differences is, and that ratio can be had in every patch.
 
     Parameters
     ----------
@@ -77,7 +86,7 @@ def noise_spectrum(frames: Sequence[Float32]) -> NoiseSpectrum:
         views.append(np.concatenate([cut_patches(b - a, PATCH) for a, b in pairwise(frames)]))
     found = [spectrum for spectrum in (_spectrum(view) for view in views) if spectrum is not None]
     if not found:
-        return NoiseSpectrum((0.0, 0.0, 0.0, 0.0), 1.0, True)
+        return NoiseSpectrum((0.0, 0.0, 0.0, 0.0), 1.0, True, 1.0)
     return min(found, key=lambda spectrum: spectrum.lag_correlations[0])
 
 
@@ -103,10 +112,10 @@ def _spectrum(patches: Float32) -> NoiseSpectrum | None:
         down = np.mean(field[:, lag:] * field[:, :-lag], axis=(1, 2)) / power
         lags.append(float(np.median((across + down) / 2)))
     fine = float(np.median(_power(field, 3) / power))
-    first, second = _power(patches[flat], 1), _power(patches[flat], 2)
-    ratio = float(np.median(second / np.maximum(first, np.finfo(np.float32).tiny)))
-    genuine = fine >= min(ratio, 1.0) ** (4.5 * DISAGREEMENT)
-    return NoiseSpectrum((lags[0], lags[1], lags[2], lags[3]), fine, genuine)
+    first, third = _power(patches[flat], 1), _power(patches[flat], 3)
+    ratio = float(np.quantile(third / np.maximum(first, np.finfo(np.float32).tiny), 0.75))
+    possible = min(ratio, 1.0) ** STEEPNESS
+    return NoiseSpectrum((lags[0], lags[1], lags[2], lags[3]), fine, fine >= AGREEMENT * possible, possible)
 
 
 def _power(patches: Float32, order: int) -> Float32:

@@ -33,10 +33,19 @@ LEVELS = 32
 MIN_SAMPLES = 64
 """Fewest samples of a level; smaller ones are joined with the next darker one."""
 
-CLIPPED = 0.005
-"""Share of pixels at the ends of the grey scale above which a level's variance is too small.
+CLIPPED = (0.005, 0.05)
+"""Shares of pixels cut off at an end of the grey scale above which a level is left out: at best, and at most.
 
-Cutting off 0.5 % at one end takes 1 % from the variance of a Gaussian.
+To cut off 0.5 % at one end takes 1 % from the variance of a Gaussian, 5 % take 8 %.
+"""
+
+ENOUGH = 0.1
+"""Relative error of the slope up to which nothing more is let in."""
+
+REAL_ZEROS = 1.12
+"""Largest ratio of −ln(share at the lower end) to (mean above it)²/variance for zeros that are absent photons.
+
+1 for shot noise alone, which has exp(−b) of its pixels without a photon; 1.16 to 1.5 for read noise cut off at zero.
 """
 
 DARKEST = 0.005
@@ -73,6 +82,8 @@ class PhotonTransfer:
         are fewer than three levels.
     dark
         Mean grey level of the darkest places.
+    cut
+        Whether the line rests on levels whose noise is cut off at the lower end of the grey scale.
     means, variances
         The levels: mean (grey levels) and noise variance (grey levels squared), dark to bright.
     """
@@ -81,6 +92,7 @@ class PhotonTransfer:
     intercept: float
     slope_error: float
     dark: float
+    cut: bool
     means: Float64
     variances: Float64
 
@@ -105,7 +117,14 @@ def binomial_difference(planes: Float32, order: int) -> Float32:
 
 
 def photon_transfer(
-    noise: Float32, planes: Float32, *, order: int, excluded: NDArray[np.bool_], clipped: NDArray[np.bool_]
+    noise: Float32,
+    planes: Float32,
+    *,
+    order: int,
+    excluded: NDArray[np.bool_],
+    lowest: Float32,
+    highest: Float32,
+    floor: float,
 ) -> PhotonTransfer:
     """Fit the photon-transfer line.
 
@@ -119,9 +138,12 @@ def photon_transfer(
     order
         Order of the differences that take the structure out of `noise`: 0 for none, or 2 or 3.
     excluded
-        Shape (N, H, W): pixels that must not be used (no numbers, hot, in motion).
-    clipped
-        Shape (N, H, W): pixels at either end of the grey scale.
+        Shape (N, H, W): pixels that must not be used (no numbers, in motion).
+    lowest, highest
+        Shape (N, H, W): 1 where a pixel is at the lower or upper end of the grey scale, else 0; of two frames
+        the mean.
+    floor
+        Lower end of the grey scale, grey levels; −∞ if no pixel has reached it.
 
     Returns
     -------
@@ -138,10 +160,12 @@ def photon_transfer(
     means = _separable(planes[:, inner, inner], np.square(kernel))
     window = _separable(planes, np.ones(side, np.float32))
     ring = (window - _separable(planes[:, inner, inner], ones)) / np.float32(side**2 - kernel.size**2)
-    ends = np.zeros_like(ring)
-    if clipped.any():
-        ends = _separable(clipped[:, inner, inner].astype(np.float32), ones / np.float32(kernel.size))
-    samples = np.stack([squares.ravel(), means.ravel(), ring.ravel(), ends.ravel()])
+    even = ones / np.float32(kernel.size)
+    ends = [
+        _separable(mask[:, inner, inner], even) if mask.any() else np.zeros_like(ring)
+        for mask in (lowest, highest)
+    ]
+    samples = np.stack([part.ravel() for part in (squares, means, ring, *ends)])
     if excluded.any():
         kept = _separable(excluded[:, inner, inner].astype(np.float32), ones) == 0
         samples = samples[:, kept.ravel()]
@@ -149,7 +173,7 @@ def photon_transfer(
     for _ in range(PASSES):
         if samples.shape[1] < MIN_SAMPLES:
             break
-        line = _levels(samples, _overlap(kernel))
+        line = _levels(samples, _overlap(kernel), floor)
         gain = max(line.slope, 0.0)
         brightness = np.maximum(samples[2], np.float32(line.dark))
         expected = np.maximum(
@@ -162,26 +186,38 @@ def photon_transfer(
     return line
 
 
-def _levels(samples: Float32, overlap: float) -> PhotonTransfer:
+def _levels(samples: Float32, overlap: float, floor: float) -> PhotonTransfer:
     """Sort samples (squares, means, ring, ends) into levels by their surroundings; fit the line through them."""
-    squares, means, ring, ends = samples
+    squares, means, ring, lowest, highest = samples
     darkest, low, high = np.quantile(ring, (DARKEST, 0.001, 0.9995))
     dark = float(means[ring <= darkest].mean(dtype=np.float64))
     # 1.5 spaces levels between evenly in brightness and evenly in its standard deviation
     place = np.clip((ring - low) / np.float32(max(high - low, np.finfo(np.float32).tiny)), 0, 1)
     index = np.minimum(place ** np.float32(1 / 1.5) * LEVELS, LEVELS - 1).astype(np.intp)
-    weights = (None, means, squares, squares * squares, ends)
+    weights = (None, means, squares, squares * squares, lowest, highest)
     number, *sums = _joined(np.stack([np.bincount(index, w, LEVELS).astype(np.float64) for w in weights]))
-    mean, variance, fourth, share = np.stack(sums) / number
+    mean, variance, fourth, below, above = np.stack(sums) / number
     spread = np.maximum(fourth - variance**2, 0)
     peaked = np.maximum(2.0, np.divide(spread, variance**2, out=np.zeros_like(spread), where=variance > 0))
     error = np.sqrt(peaked * overlap / number)
-    slope, intercept, slope_error = 0.0, 0.0, float("inf")
-    for chosen in (share <= CLIPPED, np.ones(mean.size, np.bool_)):
-        slope, intercept, slope_error = _line(mean[chosen], variance[chosen], error[chosen])
-        if slope_error < 0.1 * slope:
+    lost = above if _real_zeros(mean - floor, variance, below) else np.maximum(above, below)
+    slope, intercept, slope_error, limit = 0.0, 0.0, float("inf"), 0.0
+    for limit in (*CLIPPED, 1.0):
+        kept = lost <= limit
+        slope, intercept, slope_error = _line(mean[kept], variance[kept], error[kept])
+        if slope_error < ENOUGH * slope:
             break
-    return PhotonTransfer(slope, intercept, slope_error, dark, mean, variance)
+    cut = limit == 1.0 and bool(np.any((below > CLIPPED[1]) & (lost >= below)))
+    return PhotonTransfer(slope, intercept, slope_error, dark, cut, mean, variance)
+
+
+def _real_zeros(mean: Float64, variance: Float64, share: Float64) -> bool:
+    """Whether pixels at the lower end of the grey scale are where no photon came, not where noise was cut off."""
+    telling = (share > CLIPPED[1]) & (share < 0.6) & (mean > 0)
+    if not telling.any():
+        return not bool(np.any(share > CLIPPED[0])) or not variance.any()
+    ratio = -np.log(share[telling]) * variance[telling] / mean[telling] ** 2
+    return float(np.median(ratio)) <= REAL_ZEROS
 
 
 def _line(mean: Float64, variance: Float64, error: Float64) -> tuple[float, float, float]:
@@ -226,7 +262,9 @@ def _joined(sums: Float64) -> Float64:
 
 def _nothing(planes: Float32) -> PhotonTransfer:
     none = np.zeros(0)
-    return PhotonTransfer(0.0, 0.0, float("inf"), float(planes.mean()) if planes.size else 0.0, none, none)
+    return PhotonTransfer(
+        0.0, 0.0, float("inf"), float(planes.mean()) if planes.size else 0.0, False, none, none
+    )
 
 
 def _kernel(order: int) -> Float32:
