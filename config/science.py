@@ -19,9 +19,10 @@ class AdaptiveSN2NSettings(Section):
     """Scale of each patch: one affine map for the series (``stream``), one per image (``image``), one per
     patch (``patch``), or per patch unless it is at risk (``published`` thresholds, or ``noise``-relative)."""
 
-    pairs: Literal["auto", "spatial", "temporal", "still"] = "auto"
-    """Pairs to train on: twins from single frames (``spatial``), neighbouring frames (``temporal``), a frame and the
-    mean of all others (``still``), or what the measured noise and movement allow (``auto``)."""
+    pairs: Literal["auto", "mixed", "spatial", "thinned", "temporal", "still", "phase"] = "auto"
+    """Pairs to train on: twins from 2×2 blocks of single frames (``spatial``), the photo-electrons of single frames
+    dealt out (``thinned``), both in turn (``mixed``), neighbouring frames (``temporal``), a frame and the mean of all
+    others (``still``), twins of interleaved phases (``phase``), or what noise and movement allow (``auto``)."""
 
     loss: Literal["l2", "l1"] = "l2"
     """Distance between a prediction and its twin. L1 estimates the median and is biased at few photons."""

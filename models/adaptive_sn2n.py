@@ -14,8 +14,9 @@ from quietscope.models.hardware import multiplies_bfloat16
 from quietscope.models.method import Preparation
 from quietscope.models.networks import DenoisingUNet
 from quietscope.models.normalisation import Normaliser
-from quietscope.models.pair_choice import choose_pairs
+from quietscope.models.pair_choice import HELD_OUT_FROM, choose_pairs
 from quietscope.models.pair_objective import PairObjective
+from quietscope.models.phases import PhaseSplit
 from quietscope.models.protocols import TrainingSet
 
 __all__ = ["prepare"]
@@ -44,36 +45,37 @@ def prepare(training_set: TrainingSet, settings: Settings, device: torch.device)
         If the network's stride and the patch do not go together.
     """
     options = settings.adaptive_sn2n
-    network = DenoisingUNet(options.base_channels, options.levels, options.stem)
-    if options.patch % network.stride:
+    inner = DenoisingUNet(options.base_channels, options.levels, options.stem)
+    if options.patch % inner.stride:
         msg = (
             f"adaptive_sn2n.patch is {options.patch}, not a multiple of the network's stride "
-            f"{network.stride} (stem {options.stem}, {options.levels} levels); set a multiple or fewer levels"
+            f"{inner.stride} (stem {options.stem}, {options.levels} levels); set a multiple or fewer levels"
         )
         raise ModelError(msg)
     normaliser = Normaliser.calibrate(options.normalisation, training_set.frames)
-    pairs = choose_pairs(
-        training_set.frames, training_set.indices, normaliser, settings, multiple=network.stride
-    )
-    network = network.to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    choice = choose_pairs(training_set, normaliser, settings, multiple=inner.stride)
+    inner = inner.to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     precision = settings.training.precision
     bfloat16 = precision == "bfloat16" or (precision == "auto" and multiplies_bfloat16(device))
+    pairs = choice.pairs
     objective = PairObjective(
-        network,
+        inner,
         pairs,
         batch=options.batch,
         loss=options.loss,
         self_consistency=options.self_consistency,
         bfloat16=bfloat16,
+        validates=len(training_set.frames) >= HELD_OUT_FROM,
     )
     return Preparation(
-        network=network,
+        network=inner if choice.phases == 1 else PhaseSplit(inner, choice.phases),
         objective=objective,
         normaliser=normaliser,
-        pairs=pairs.kind,
+        pairs=pairs.kind if choice.phases == 1 else "phase",
         learning_rate=options.learning_rate,
         examples=pairs.held_out().inputs,
         line_pairs=pairs if pairs.raw_inputs else None,
         setting="adaptive_sn2n.learning_rate",
-        figures={**pairs.figures, "bfloat16": float(bfloat16)},
+        figures={**pairs.figures, "phases": float(choice.phases), "bfloat16": float(bfloat16)},
+        words=choice.words,
     )

@@ -114,6 +114,8 @@ class Preparation:
         Name of the learning rate's settings key, for messages.
     figures
         What was measured when the method was prepared.
+    words
+        What was found and chosen, for people.
     """
 
     network: DenoisingNetwork
@@ -128,3 +130,4 @@ class Preparation:
     line_pairs: PairSource | None = None
     setting: str = "learning_rate"
     figures: Mapping[str, float] = field(default_factory=dict)
+    words: str = ""

@@ -1,26 +1,34 @@
 """The choice of pairs to train on, made from measurements.
 
-Spatial twins need noise that is independent from pixel to pixel; pairs of frames need a scene that holds
-still within the noise. A scene that holds still throughout takes still twins, correlated noise takes temporal
-twins where enough of the scene holds still from frame to frame, and everything else takes the spatial twins
-of SN2N.
+Twins from single frames need noise that is independent from pixel to pixel; pairs of frames need a scene that
+holds still within the noise. A scene that holds still throughout takes still twins. Correlated noise takes
+temporal twins where enough of the scene holds still from frame to frame, else the twins of interleaved phases
+where the correlation ends within a few pixels. Everything else takes twins from single frames: of 2x2 blocks,
+and of photo-electrons where they can be counted.
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from numpy.typing import NDArray
 
 from quietscope.config.settings import Settings
-from quietscope.models.noise import measure_noise
+from quietscope.models.calibration import Calibration, calibrate
+from quietscope.models.mixed_twins import MixedTwins
 from quietscope.models.normalisation import Normaliser
 from quietscope.models.pairs import PairSource
+from quietscope.models.patches import FrameStack
+from quietscope.models.phases import phase_count, split_phases
+from quietscope.models.protocols import TrainingSet
 from quietscope.models.spatial_twins import SpatialTwins
 from quietscope.models.still_twins import StillTwins
 from quietscope.models.stillness import moving_share
 from quietscope.models.temporal_twins import TemporalTwins
+from quietscope.models.thinned_twins import ThinnedTwins
+from quietscope.models.thinning import Thinning
 
-__all__ = ["choose_pairs"]
+__all__ = ["HELD_OUT_FROM", "PairChoice", "choose_pairs"]
 
 _STILL = 0.004
 """Largest share of moving blocks in a scene that counts as still: fixed cells showed 0.002, living ones 0.04-0.8."""
@@ -31,61 +39,174 @@ _USABLE = 0.5
 _LEAST_FRAMES = 4
 """Fewest frames from which the mean of the others is a better target than a twin."""
 
+HELD_OUT_FROM = 3
+"""Fewest frames of which a part is held out: of a single frame it would be a quarter of all there is to learn from."""
+
+
+@dataclass(frozen=True)
+class PairChoice:
+    """What was chosen.
+
+    Parameters
+    ----------
+    pairs
+        The pairs.
+    words
+        What they are and why, for people.
+    phases
+        The pairs are those of frames of every k-th pixel; 1 for whole frames.
+    """
+
+    pairs: PairSource
+    words: str
+    phases: int = 1
+
 
 def choose_pairs(
-    frames: Sequence[NDArray[Any]],
-    indices: Sequence[int],
-    normaliser: Normaliser,
-    settings: Settings,
-    multiple: int,
-) -> PairSource:
+    training_set: TrainingSet, normaliser: Normaliser, settings: Settings, multiple: int
+) -> PairChoice:
     """Choose pairs for a channel.
 
     Parameters
     ----------
-    frames
-        Frames (Y, X) of one shape, finite, native dtype, grey levels, in time order.
-    indices
-        Time index of each frame.
+    training_set
+        Frames of one channel in time order, checked.
     normaliser
         Gives each patch its offset and scale.
     settings
         The run's settings; ``adaptive_sn2n.pairs`` may force a kind, ``gate.max_twin_correlation`` is the
-        limit above which spatial twins prove nothing.
+        limit above which twins of single frames prove nothing.
     multiple
         The side of the patches is a multiple of this.
 
     Returns
     -------
-    PairSource
-        Its figures hold ``noise_std``, ``twin_correlation`` and, of several frames, ``moving_share``.
+    PairChoice
+        The figures of its pairs hold ``noise_std``, ``twin_correlation`` and, of several frames, ``moving_share``.
 
     Raises
     ------
     ModelError
         If pairs of frames are forced and there is only one frame.
     """
-    noise = measure_noise(frames)
-    factor = noise.coarse_null
-    figures = {"noise_std": noise.std, "twin_correlation": noise.twin_correlation}
-    wanted = settings.adaptive_sn2n.pairs
-    patch = settings.adaptive_sn2n.patch
-    if len(frames) > 1:
-        figures["moving_share"] = moving_share(frames, correlation_factor=factor)
-    still = len(frames) >= _LEAST_FRAMES and figures["moving_share"] <= _STILL
-    if wanted == "still" or (wanted == "auto" and still):
-        return StillTwins(frames, normaliser, patch=patch, multiple=multiple, figures=figures)
-    correlated = noise.twin_correlation > settings.gate.max_twin_correlation
-    if wanted == "temporal" or (wanted == "auto" and correlated and len(frames) > 1):
-        temporal = TemporalTwins(
-            frames,
-            indices,
-            normaliser,
-            patch=patch,
-            multiple=multiple,
-            correlation_factor=factor,
-            figures=figures,
+    return _Choice(training_set, normaliser, settings, multiple).choose()
+
+
+class _Choice:
+    def __init__(
+        self, training_set: TrainingSet, normaliser: Normaliser, settings: Settings, multiple: int
+    ) -> None:
+        self._set = training_set
+        self._normaliser = normaliser
+        self._wanted = settings.adaptive_sn2n.pairs
+        self._patch = settings.adaptive_sn2n.patch
+        self._multiple = multiple
+        noise = training_set.calibration.noise
+        self._factor = noise.coarse_null
+        self._correlated = noise.twin_correlation > settings.gate.max_twin_correlation
+        self._several = len(training_set.frames) > 1
+        self._figures = {"noise_std": noise.std, "twin_correlation": noise.twin_correlation}
+        if self._several:
+            self._figures["moving_share"] = moving_share(training_set.frames, correlation_factor=self._factor)
+
+    def choose(self) -> PairChoice:
+        wanted = self._wanted
+        if wanted == "auto":
+            return self._automatic()
+        if wanted == "still":
+            return self._still()
+        if wanted == "temporal":
+            return PairChoice(self._temporal(), "trains on neighbouring frames, as set")
+        if wanted == "phase":
+            k = phase_count(self._set.calibration.lag_correlations) or 2
+            return self._phase(k, f"trains on twins of {k}×{k} interleaved phases, as set")
+        return PairChoice(self._single(wanted), f"trains on {wanted} twins of single frames, as set")
+
+    def _automatic(self) -> PairChoice:
+        frames = self._set.frames
+        if len(frames) >= _LEAST_FRAMES and self._figures["moving_share"] <= _STILL:
+            return self._still()
+        if not self._correlated:
+            return self._independent()
+        if self._several:
+            temporal = self._temporal()
+            moving = temporal.figures["moving_between_neighbours"]
+            if moving <= _USABLE:
+                return PairChoice(
+                    temporal,
+                    f"trains on neighbouring frames (temporal twins), whose noise is independent; {moving:.0%} of the "
+                    "scene moves between them and is left out",
+                )
+        k = phase_count(self._set.calibration.lag_correlations)
+        why = "the scene moves too fast for pairs of frames" if self._several else "there is only one frame"
+        if k is not None:
+            return self._phase(
+                k,
+                f"trains on twins of {k}×{k} interleaved phases, which share no noise, since {why}; details finer than "
+                f"{k} pixels are lost",
+            )
+        return PairChoice(
+            self._single("spatial"),
+            f"trains on spatial twins although they share noise, since {why} and the noise is correlated over more "
+            "than four pixels: expect the noise's pattern to stay",
         )
-        if wanted == "temporal" or temporal.figures["moving_between_neighbours"] <= _USABLE:
-            return temporal
-    return SpatialTwins(frames, normaliser, patch=patch, multiple=multiple, figures=figures)
+
+    def _still(self) -> PairChoice:
+        pairs = StillTwins(
+            self._set.frames,
+            self._normaliser,
+            patch=self._patch,
+            multiple=self._multiple,
+            figures=self._figures,
+        )
+        return PairChoice(pairs, "the scene holds still: trains on each frame and the mean of the others")
+
+    def _temporal(self) -> TemporalTwins:
+        return TemporalTwins(
+            self._set.frames,
+            self._set.indices,
+            self._normaliser,
+            patch=self._patch,
+            multiple=self._multiple,
+            correlation_factor=self._factor,
+            figures=self._figures,
+        )
+
+    def _independent(self) -> PairChoice:
+        if self._set.calibration.doubts:
+            return PairChoice(
+                self._single("spatial"),
+                "trains on spatial twins of single frames, since photons cannot be counted",
+            )
+        words = (
+            "trains on twins of single frames, of 2×2 blocks and of photo-electrons dealt out (mixed twins)"
+        )
+        return PairChoice(self._single("mixed"), words)
+
+    def _phase(self, k: int, words: str) -> PairChoice:
+        phases = [split_phases(frame, k) for frame in self._set.frames]
+        calibration = calibrate([of_frame[0] for of_frame in phases])
+        kind = "spatial" if calibration.doubts else "mixed"
+        pairs = self._single(kind, [phase for of_frame in phases for phase in of_frame], calibration)
+        return PairChoice(pairs, words, k)
+
+    def _single(
+        self,
+        kind: str,
+        frames: Sequence[NDArray[Any]] | None = None,
+        calibration: Calibration | None = None,
+    ) -> PairSource:
+        """Twins of single frames: those of the channel, or its phases."""
+        stack = FrameStack(
+            self._set.frames if frames is None else frames,
+            self._normaliser,
+            patch=self._patch,
+            multiple=self._multiple,
+            together=False,
+            hold_out=len(self._set.frames) >= HELD_OUT_FROM,
+        )
+        spatial = SpatialTwins(stack, self._figures)
+        if kind == "spatial":
+            return spatial
+        thinned = ThinnedTwins(stack, Thinning.of(calibration or self._set.calibration), self._figures)
+        return thinned if kind == "thinned" else MixedTwins(thinned, spatial)

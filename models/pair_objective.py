@@ -33,6 +33,8 @@ class PairObjective:
         Weight of the distance between both views' predictions.
     bfloat16
         Multiply in bfloat16.
+    validates
+        Whether the pairs hold anything out.
     """
 
     def __init__(
@@ -44,6 +46,7 @@ class PairObjective:
         loss: Literal["l2", "l1"] = "l2",
         self_consistency: float = 0.0,
         bfloat16: bool = False,
+        validates: bool = True,
     ) -> None:
         self._network = network
         self._pairs = pairs
@@ -52,7 +55,7 @@ class PairObjective:
         self._self_consistency = self_consistency
         self._bfloat16 = bfloat16
         self._device = next(network.parameters()).device
-        self._held_out = self._tensors(pairs.held_out())
+        self._held_out = self._tensors(pairs.held_out()) if validates else None
 
     def loss(self, rng: np.random.Generator) -> Tensor:
         """Loss of one random batch; see `quietscope.models.method.Objective`."""
@@ -65,8 +68,10 @@ class PairObjective:
             loss = (2 * loss + self._self_consistency * agreement) / (2 + self._self_consistency)
         return loss
 
-    def validate(self) -> float:
+    def validate(self) -> float | None:
         """Loss on the held-out pairs."""
+        if self._held_out is None:
+            return None
         total = 0.0
         inputs, targets, weights = self._held_out
         for part in zip(*(torch.split(t, _MOST) for t in (inputs, targets, weights)), strict=True):

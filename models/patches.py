@@ -46,6 +46,8 @@ class FrameStack:
         The side is a multiple of this.
     together
         Whether all frames hold out the same rows (pairs of frames show the same place) or each its own.
+    hold_out
+        Whether a part of the frames is never trained on.
 
     Notes
     -----
@@ -61,6 +63,7 @@ class FrameStack:
         patch: int,
         multiple: int,
         together: bool,
+        hold_out: bool = True,
     ) -> None:
         self.shape: tuple[int, int] = frames[0].shape[0], frames[0].shape[1]
         self.count = len(frames)
@@ -80,12 +83,16 @@ class FrameStack:
         self._total: NDArray[np.float32] | None = None
         # rules that look at the whole frame are asked once per frame, not once per patch
         self._frame_scales = [normaliser.parameters(f[None, :1, :1], f) for f in frames]
-        self._training, self._held_out = self._split(together=together)
+        self._training, self._held_out = self._split(together=together, hold_out=hold_out)
 
-    def _split(self, *, together: bool) -> tuple[list[tuple[int, int, int]], list[tuple[int, int, int]]]:
+    def _split(
+        self, *, together: bool, hold_out: bool
+    ) -> tuple[list[tuple[int, int, int]], list[tuple[int, int, int]]]:
         """Return the ranges (frame, first, last) of the patches' upper edges, to train on and held out."""
         lowest = max(0, self.shape[0] - self.patch)
         whole = [(index, 0, lowest) for index in range(self.count)]
+        if not hold_out:
+            return whole, whole
         if self.shape[0] < 4 * self.patch:
             return (whole[:-1], whole[-1:]) if self.count > 1 else (whole, whole)
         training, held_out = [], []

@@ -2,10 +2,13 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
+
+from quietscope.models.calibration import Calibration, calibrate
 
 __all__ = ["Budget", "Image", "Progress", "ProgressCallback", "StepBudget", "TrainingSet"]
 
@@ -79,3 +82,8 @@ class TrainingSet:
     frames: Sequence[NDArray[Any]]
     indices: Sequence[int]
     metadata: Mapping[str, Any] = field(default_factory=dict)
+
+    @cached_property
+    def calibration(self) -> Calibration:
+        """Light, camera and noise as the frames show them."""
+        return calibrate(self.frames)

@@ -1,13 +1,11 @@
 """Spatial twins: pairs from single frames, the pairs of SN2N."""
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Mapping
 
 import numpy as np
 from numpy.typing import NDArray
 
 from quietscope.models.interpolation import upsample2
-from quietscope.models.normalisation import Normaliser
 from quietscope.models.pairs import PairBatch
 from quietscope.models.patches import MARGIN, FrameStack, Places, turn
 from quietscope.models.twins import split_diagonal
@@ -20,12 +18,8 @@ class SpatialTwins:
 
     Parameters
     ----------
-    frames
-        Frames (Y, X) of one shape, finite, native dtype, grey levels.
-    normaliser
-        Gives each patch its offset and scale.
-    patch, multiple
-        Side of the patches in pixels, and what it is a multiple of.
+    stack
+        Training frames.
     figures
         What was measured when these pairs were chosen.
     """
@@ -33,17 +27,9 @@ class SpatialTwins:
     kind = "spatial"
     raw_inputs = False
 
-    def __init__(
-        self,
-        frames: Sequence[NDArray[Any]],
-        normaliser: Normaliser,
-        *,
-        patch: int,
-        multiple: int,
-        figures: Mapping[str, float] | None = None,
-    ) -> None:
-        self._stack = FrameStack(frames, normaliser, patch=patch, multiple=multiple, together=False)
-        self.figures: Mapping[str, float] = {**(figures or {}), "hot_pixels": float(self._stack.hot_pixels)}
+    def __init__(self, stack: FrameStack, figures: Mapping[str, float] | None = None) -> None:
+        self._stack = stack
+        self.figures: Mapping[str, float] = {**(figures or {}), "hot_pixels": float(stack.hot_pixels)}
 
     def sample(self, patches: int, rng: np.random.Generator) -> PairBatch:
         """Draw random patches, as `quietscope.models.pairs.PairSource` says."""

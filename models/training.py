@@ -51,6 +51,8 @@ class TrainedModel:
         Side of the tiles the network is meant for, pixels.
     hot_pixels
         (Y, X), True where the camera has a hot pixel; bridged before a frame is denoised.
+    words
+        What was found about light and noise, and what was chosen for it.
     """
 
     network: DenoisingNetwork
@@ -62,6 +64,7 @@ class TrainedModel:
     frames_sha256: str
     tile: int
     hot_pixels: NDArray[np.bool_]
+    words: str = ""
 
     @property
     def stride(self) -> int:
@@ -120,7 +123,9 @@ def train(
         network.fold_line(line.slope, line.intercept)
     network = network.to("cpu")
     network = network.to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]
+    calibration = training_set.calibration
     figures = {
+        **calibration.figures,
         **prepared.figures,
         "steps": float(fitted.steps),
         "restarts": float(fitted.restarts),
@@ -140,6 +145,7 @@ def train(
         frames_sha256=_hash(training_set.frames),
         tile=settings.tiling.tile,
         hot_pixels=find_hot_pixels(training_set.frames),
+        words=". ".join(part for part in (calibration.words, prepared.words) if part),
     )
 
 

@@ -22,7 +22,8 @@ def _noise(count=6, shape=(128, 160), seed=0, level=LEVEL):
 def _source(kind, frames, *, patch=32, rule="stream"):
     normaliser = Normaliser.calibrate(rule, frames)
     if kind == "spatial":
-        return SpatialTwins(frames, normaliser, patch=patch, multiple=4), normaliser
+        stack = FrameStack(frames, normaliser, patch=patch, multiple=4, together=False)
+        return SpatialTwins(stack), normaliser
     if kind == "still":
         return StillTwins(frames, normaliser, patch=patch, multiple=4), normaliser
     return TemporalTwins(frames, range(len(frames)), normaliser, patch=patch, multiple=4), normaliser
