@@ -14,7 +14,7 @@ __all__ = ["SimReconstruction"]
 
 Floats = NDArray[np.float64]
 
-WIENER = 0.005
+WIENER = 0.003
 """Wiener parameter, share of the summed bands' strength at frequency 0."""
 
 
@@ -28,10 +28,10 @@ class SimReconstruction:
     whose cut-off is that of the extended band (apodisation). Everything is known: wave vectors, phases, modulation
     and transfer function.
 
-    The result keeps the exposures' grid and scale: a uniform picture comes out as the sum of its nine exposures,
-    with their offsets. Where the grid is too coarse for the extended band, which is lens + stripes, the
-    apodisation ends at the grid's Nyquist frequency instead. The grid is taken as cyclic, so objects must stay
-    away from its edges.
+    The result keeps the exposures' grid and scale: a uniform object comes out as the sum of its nine exposures.
+    Light or an offset without stripes, which the side bands lack, keeps all but a few thousandths of it. Where the
+    grid is too coarse for the extended band (lens + stripes), the apodisation ends at the grid's Nyquist frequency
+    instead. The grid is taken as cyclic, so objects must stay away from its edges.
 
     Noise is amplified most where the bands are weakest, and cut where the apodisation ends. What is left is
     correlated between neighbours: the honeycomb of reconstructions from few photons.
@@ -71,7 +71,7 @@ class SimReconstruction:
         `numpy.fft.fft2`: near the apodisation where the bands are strong, 1 at frequency 0."""
         self._centre = (centre * final).astype(np.float32)
         self._sides = [(2 * side * band * final).astype(np.float32) for band in bands]
-        self._shifts = [np.exp(-1j * phase).astype(np.complex64) for phase in np.array(illumination.phases)]
+        self._shifts = [np.exp(1j * phase).astype(np.complex64) for phase in np.array(illumination.phases)]
 
     def __call__(self, exposures: Iterable[NDArray[np.float32]]) -> NDArray[np.float32]:
         """Reconstruct one picture.
