@@ -82,11 +82,13 @@ def test_transfer_is_the_apodisation_of_the_extended_band(pixel_um, channel):
     assert np.abs(transfer[frequency > end + 0.7 / 240]).max() == 0
     inside = frequency < 0.9 * cutoff
     np.testing.assert_allclose(transfer[inside], lens_transfer(frequency[inside] / end), atol=0.06)
-    # Far beyond what the lens alone lets through, where at the pattern's three directions nothing else is left.
-    beyond = (frequency > cutoff) & (frequency < 0.9 * end)
-    kept = transfer[beyond] / lens_transfer(frequency[beyond] / end)
-    print(kept.min(), kept.mean(), kept.max())
-    assert kept.min() > 0.5
+    # Beyond what the lens alone lets through, along the directions of the stripes.
+    for angle in np.deg2rad([10, 70, 130]):
+        reach = np.linspace(cutoff, min(1.5 * cutoff, 0.9 * end), 20)
+        y = np.rint(reach * np.sin(angle) * shape[0]).astype(int)
+        x = np.rint(reach * np.cos(angle) * shape[1]).astype(int)
+        kept = transfer[y, x] / lens_transfer(frequency[y, x] / end)
+        assert kept.min() > 0.5
 
 
 @pytest.mark.parametrize("apart", [(0, 5), (5, 0), (3, 4), (4, -3)])
@@ -177,8 +179,8 @@ def test_noise_is_correlated_between_neighbours_as_in_real_reconstructions(photo
     for t in (0, 1):
         key = FrameKey(t=t, c=channel)
         pixels = simulator.pixels(key)
-        # Wiener overshoot and noise stay above zero.
-        assert pixels.min() > 900 - 100
+        # Neither noise nor overshoot comes anywhere near 0, where it would be clipped.
+        assert 700 < pixels.min() < 880
         noises.append(pixels - simulator.truth(key))
     for axis in (0, 1):
         lags = [correlation(noises[0], lag, axis) for lag in (1, 2, 3, 4)]
@@ -186,7 +188,6 @@ def test_noise_is_correlated_between_neighbours_as_in_real_reconstructions(photo
         assert -0.25 < lags[1] < -0.1
         assert abs(lags[2]) < 0.12
         assert abs(lags[3]) < 0.12
-    # What white noise of this strength in the exposures becomes, by the transfer of the reconstruction alone.
     between = np.corrcoef(noises[0].ravel(), noises[1].ravel())[0, 1]
     # Correlated noise has fewer independent values than pixels: half as many at the most here.
     assert abs(between) < 5 / math.sqrt(noises[0].size / 2)
