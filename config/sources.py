@@ -18,6 +18,9 @@ __all__ = [
 
 WhenFull = Literal["block", "spool"]
 
+SIM_PIXEL_UM = 0.09
+"""Largest pixel that samples what an objective of NA 1.4 resolves at 525 nm, λ/(4 NA) = 0.094 µm."""
+
 
 class FaultBoxSettings(Section):
     """Faults the simulated microscope makes on request, as probabilities per frame."""
@@ -47,8 +50,11 @@ class SimulatorSettings(Section):
     kind: Literal["simulator"] = "simulator"
     """Marks this source."""
 
-    modality: Literal["sd-sim", "sim", "confocal"] = "sd-sim"
-    """Point-spread function and camera."""
+    modality: Literal["sd-sim", "sim", "confocal", "wide-field"] = "sd-sim"
+    """Microscope and camera. ``confocal`` and ``sd-sim`` (1.6 times sharper) take one exposure. ``sim`` reconstructs
+    each frame from nine exposures under stripes of light, three angles by three phases: its noise is correlated
+    between neighbours and shows as a honeycomb. ``wide-field`` has an out-of-focus haze, and a camera with four times
+    the read noise that interpolates its pixels: its noise is correlated by 0.6 between neighbours."""
 
     frames: int = Field(default=60, ge=1, le=10_000_000)
     """Time points; each has one frame per channel."""
@@ -63,7 +69,7 @@ class SimulatorSettings(Section):
     """Time points per second; 0 delivers as fast as possible."""
 
     photons: float = Field(default=20.0, gt=0, le=1e6)
-    """Photo-electrons per pixel in bright structures."""
+    """Photo-electrons per pixel in bright structures; with ``sim`` in all nine exposures together."""
 
     channels: tuple[Literal["mitochondria", "er"], ...] = Field(default=("mitochondria", "er"), min_length=1)
     """Labelled structures, one channel each."""
@@ -72,10 +78,11 @@ class SimulatorSettings(Section):
     """Camera gain, grey levels per photo-electron."""
 
     offset: float = Field(default=100.0, ge=0, le=10_000)
-    """Camera offset, grey levels."""
+    """Camera offset, grey levels. Frames of ``sim`` contain it nine times, which leaves room for negative values."""
 
     read_noise: float = Field(default=1.6, ge=0, le=1000)
-    """sCMOS read noise, photo-electrons (standard deviation)."""
+    """sCMOS read noise, photo-electrons (standard deviation), in each exposure; four times as much with
+    ``wide-field``."""
 
     hot_pixels: float = Field(default=2e-5, ge=0, le=0.01)
     """Share of hot pixels."""
@@ -84,7 +91,7 @@ class SimulatorSettings(Section):
     """Share of the fluorescence lost per time point."""
 
     pixel_size_um: float = Field(default=0.065, ge=0.02, le=0.15)
-    """Pixel size, micrometres; beyond this range cells could not be drawn."""
+    """Pixel size, micrometres; beyond this range cells could not be drawn. ``sim`` needs 0.09 or less."""
 
     exposure_ms: float = Field(default=50.0, gt=0)
     """Exposure written into the metadata, milliseconds."""
@@ -97,6 +104,16 @@ class SimulatorSettings(Section):
 
     faults: FaultBoxSettings = FaultBoxSettings()
     """The fault box."""
+
+    @model_validator(mode="after")
+    def _sampled(self) -> "SimulatorSettings":
+        if self.modality == "sim" and self.pixel_size_um > SIM_PIXEL_UM:
+            msg = (
+                f"pixel_size_um must be {SIM_PIXEL_UM:g} or less with modality 'sim', since larger pixels cannot "
+                "record what the lens resolves"
+            )
+            raise ValueError(msg)
+        return self
 
 
 class FolderSettings(Section):

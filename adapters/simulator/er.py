@@ -152,13 +152,13 @@ class Reticulum:
             np.concatenate((light[lit], rim_light)),
         )
 
-    def render(self, t: int, border: int, within: NDArray[np.bool_]) -> NDArray[np.float32]:
+    def render(self, t: float, border: int, within: NDArray[np.bool_]) -> NDArray[np.float32]:
         """Draw the network, not yet blurred.
 
         Parameters
         ----------
         t
-            Time point.
+            Time point; need not be whole.
         border
             Pixels of canvas before the frame's first row and column.
         within

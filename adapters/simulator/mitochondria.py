@@ -147,14 +147,14 @@ class Mitochondria:
         return self.bodies + int(np.count_nonzero(self._events.open(t) > 0.5))
 
     def render(
-        self, t: int, border: int, within: NDArray[np.bool_], well_within: NDArray[np.bool_]
+        self, t: float, border: int, within: NDArray[np.bool_], well_within: NDArray[np.bool_]
     ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         """Draw the mitochondria, not yet blurred.
 
         Parameters
         ----------
         t
-            Time point.
+            Time point; need not be whole.
         border
             Pixels of canvas before the frame's first row and column.
         within, well_within

@@ -77,7 +77,7 @@ class Waves:
             phase=rng.uniform(0, 2 * math.pi, shape),
         )
 
-    def moved(self, y: Floats, x: Floats, body: Ints, t: int) -> tuple[Floats, Floats]:
+    def moved(self, y: Floats, x: Floats, body: Ints, t: float) -> tuple[Floats, Floats]:
         """Where points at rest at (y, x) of bodies ``body`` are at time point ``t``; pixels, shape (points,)."""
         angle = self.phase + self.speed * t
         new_y, new_x = y.copy(), x.copy()
@@ -119,7 +119,7 @@ class Events:
         """Draw periods and phases of ``sites`` sites."""
         return cls(rng.uniform(*period, sites), rng.uniform(0, 1, sites), likely, int(rng.integers(0, 2**62)))
 
-    def open(self, t: int) -> Floats:
+    def open(self, t: float) -> Floats:
         """How far each site is open at time point ``t``: 0 closed … 1 open, shape (sites,)."""
         cycles = t / self.period + self.phase
         cycle = np.floor(cycles)

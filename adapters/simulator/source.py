@@ -13,12 +13,16 @@ from quietscope.adapters.frame import Frame, FrameKey, Series
 from quietscope.adapters.protocols import Sink
 from quietscope.adapters.simulator.camera import Camera
 from quietscope.adapters.simulator.faults import FaultBox
+from quietscope.adapters.simulator.illumination import EXPOSURES
 from quietscope.adapters.simulator.specimen import Specimen
+from quietscope.adapters.simulator.structured_illumination import StructuredIllumination
 from quietscope.config.errors import SourceError
 from quietscope.config.sources import SimulatorSettings
 
 __all__ = ["Simulator"]
 
+CCD_READ_NOISE = 4.0
+"""Read noise of the wide-field microscope's camera, times that of the settings' sCMOS camera."""
 CACHED = 4
 """Noiseless frames kept for whoever asks for the truth of a frame just delivered."""
 
@@ -47,13 +51,20 @@ class Simulator:
     def __init__(self, settings: SimulatorSettings) -> None:
         self._settings = settings
         self._specimen = Specimen(settings)
+        structured = settings.modality == "sim"
+        wide_field = settings.modality == "wide-field"
         self._camera = Camera(
-            (settings.height, settings.width),
+            self._specimen.canvas if structured else (settings.height, settings.width),
             gain=settings.gain,
             offset=settings.offset,
-            read_noise=settings.read_noise,
+            read_noise=settings.read_noise * (CCD_READ_NOISE if wide_field else 1.0),
             hot_pixels=settings.hot_pixels,
             rng=np.random.default_rng([settings.seed, 0xCA]),
+            exposures=EXPOSURES if structured else 1,
+            interpolating=wide_field,
+        )
+        self._structured = (
+            StructuredIllumination(settings, self._specimen, self._camera) if structured else None
         )
         self._faults = FaultBox(settings.faults, settings.seed)
         self._cache: OrderedDict[FrameKey, NDArray[np.float32]] = OrderedDict()
@@ -86,6 +97,9 @@ class Simulator:
     def truth(self, key: FrameKey) -> NDArray[np.float32]:
         """Noiseless frame: offset + gain × expected photo-electrons, blurred and bleached, without hot pixels.
 
+        What the microscope does to every picture is in it: with ``wide-field`` the camera's interpolation, with
+        ``sim`` the reconstruction, so that it differs from the mean of many frames by nothing.
+
         Parameters
         ----------
         key
@@ -101,10 +115,12 @@ class Simulator:
         quietscope.config.SourceError
             If the series has no such frame.
         """
+        if self._structured is not None:
+            return self._structured.truth(key.t, self._channel(key))
         return self._camera.noiseless(self._expected(key))
 
     def pixels(self, key: FrameKey) -> NDArray[np.uint16]:
-        """The frame as the camera sees it.
+        """The frame as the camera sees it, or as it is reconstructed.
 
         Parameters
         ----------
@@ -122,6 +138,8 @@ class Simulator:
             If the series has no such frame.
         """
         noise = np.random.Generator(np.random.SFC64([self._settings.seed, 0xF0, key.t, key.c]))
+        if self._structured is not None:
+            return self._structured.pixels(key.t, self._channel(key), noise)
         return self._camera.expose(self._expected(key), noise)
 
     def run(self, sink: Sink, stop: threading.Event) -> None:
@@ -185,8 +203,8 @@ class Simulator:
             metadata=metadata,
         )
 
-    def _expected(self, key: FrameKey) -> NDArray[np.float32]:
-        """Expected photo-electrons, from the cache where it was asked for just before."""
+    def _channel(self, key: FrameKey) -> str:
+        """What is labelled in a frame of the series."""
         settings = self._settings
         channels = len(settings.channels)
         if key.z or key.p or not (0 <= key.t < settings.frames and 0 <= key.c < channels):
@@ -195,11 +213,16 @@ class Simulator:
                 "z 0 and p 0; ask for one of these, or raise 'frames' or add 'channels' in the source's settings"
             )
             raise SourceError(msg)
+        return settings.channels[key.c]
+
+    def _expected(self, key: FrameKey) -> NDArray[np.float32]:
+        """Expected photo-electrons, from the cache where it was asked for just before."""
+        channel = self._channel(key)
         with self._lock:
             if key in self._cache:
                 self._cache.move_to_end(key)
                 return self._cache[key]
-        made = self._specimen.expected(key.t, settings.channels[key.c])
+        made = self._specimen.expected(key.t, channel)
         with self._lock:
             self._cache[key] = made
             while len(self._cache) > CACHED:
