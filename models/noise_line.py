@@ -2,11 +2,10 @@
 
 from dataclasses import replace
 from itertools import pairwise
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from quietscope.models.blocks import pixels_around
 from quietscope.models.first_frames import FirstFrames
 from quietscope.models.noise import NoiseReport
 from quietscope.models.noise_spectrum import NoiseSpectrum
@@ -23,8 +22,6 @@ Fixed specimens measured at most 0.003, living cells more than 0.1 (`quietscope.
 
 MAX_PAIRS = 3
 """Pairs of frames that the line is taken from."""
-
-Mask = NDArray[np.bool_]
 
 
 def noise_line(frames: FirstFrames, report: NoiseReport, spectrum: NoiseSpectrum) -> PhotonTransfer:
@@ -63,7 +60,7 @@ def noise_line(frames: FirstFrames, report: NoiseReport, spectrum: NoiseSpectrum
                 frames.stack(planes[:1]),
                 frames.stack(planes[:1]),
                 order=order,
-                excluded=frames.stack(frames.unknown[:1]),
+                excluded=frames.stack(frames.unusable[:1]),
                 lowest=frames.stack(below[:1]),
                 highest=frames.stack(above[:1]),
                 floor=floor,
@@ -79,10 +76,11 @@ def noise_line(frames: FirstFrames, report: NoiseReport, spectrum: NoiseSpectrum
     }
     still = [pair for pair in pairs if moving[pair].mean() < STILL]
     chosen = (still or pairs)[:MAX_PAIRS]
-    excluded = [frames.unknown[a] | frames.unknown[b] for a, b in chosen]
+    excluded = [frames.unusable[a] | frames.unusable[b] for a, b in chosen]
     if still:
         excluded = [
-            mask | _as_pixels(moving[pair], mask) for mask, pair in zip(excluded, chosen, strict=True)
+            mask | pixels_around(moving[pair], BLOCK, mask.shape)
+            for mask, pair in zip(excluded, chosen, strict=True)
         ]
     half = np.float32(0.5)
     line = photon_transfer(
@@ -95,18 +93,6 @@ def noise_line(frames: FirstFrames, report: NoiseReport, spectrum: NoiseSpectrum
         floor=floor,
     )
     return line if still else _scaled(line, factor)
-
-
-def _as_pixels(blocks: Mask, like: NDArray[Any]) -> Mask:
-    """Blocks and their neighbours as pixels of a plane of the same shape as `like`."""
-    around = np.pad(blocks, 1)
-    rows, columns = blocks.shape
-    grown = np.zeros_like(blocks)
-    for i in range(3):
-        for j in range(3):
-            grown |= around[i : i + rows, j : j + columns]
-    pixels = np.repeat(np.repeat(grown, BLOCK, axis=0), BLOCK, axis=1)
-    return pixels[: like.shape[0], : like.shape[1]]
 
 
 def _scaled(line: PhotonTransfer, factor: float) -> PhotonTransfer:
