@@ -1,9 +1,30 @@
-"""From blocks of a plane to its pixels."""
+"""Between the pixels of a plane and its blocks."""
 
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["pixels_around"]
+__all__ = ["blocks_of", "pixels_around"]
+
+
+def blocks_of(pixels: NDArray[np.bool_], side: int) -> NDArray[np.bool_]:
+    """Mark the blocks that hold a marked pixel.
+
+    Parameters
+    ----------
+    pixels
+        Shape (Y, X).
+    side
+        Side of a block, pixels.
+
+    Returns
+    -------
+    numpy.ndarray
+        bool, shape (⌈Y / side⌉, ⌈X / side⌉).
+    """
+    rows, columns = (-(-length // side) for length in pixels.shape)
+    beyond = [(0, count * side - length) for count, length in zip((rows, columns), pixels.shape, strict=True)]
+    tiles = np.pad(pixels, beyond).reshape(rows, side, columns, side)
+    return np.asarray(tiles.any(axis=(1, 3)), dtype=np.bool_)
 
 
 def pixels_around(blocks: NDArray[np.bool_], side: int, shape: tuple[int, ...]) -> NDArray[np.bool_]:

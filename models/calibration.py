@@ -160,10 +160,8 @@ def calibrate(frames: Sequence[NDArray[Any]]) -> Calibration:
     """Measure gain, offset, read noise and correlation of the noise on pictures of the specimen itself.
 
     The variance of the noise is a straight line of the brightness (`quietscope.models.photon_transfer`); its
-    slope is the gain. The noise is taken from differences of consecutive frames where the scene holds still;
-    from third differences of these where it moves; from third differences of the frame if there is one only,
-    or if consecutive frames are copies. Third differences of correlated noise are too small; the factor is
-    measured in flat places, and left out where those are no flatter than the specimen.
+    slope is the gain. `quietscope.models.noise_line` says where the noise is taken from: differences of consecutive
+    frames where there are any, and the finest details of these or of a single frame where something moves.
 
     Offset and read noise cannot be told apart by the line alone; `quietscope.models.camera_offset` says how they are,
     and between which bounds the offset must lie.
@@ -171,7 +169,7 @@ def calibrate(frames: Sequence[NDArray[Any]]) -> Calibration:
     Parameters
     ----------
     frames
-        Frames (Y, X) of one channel in time order, real dtype, of one shape; at least one, and six are enough.
+        Frames (Y, X) of one channel in time order, real dtype, of one shape; at least one, and four are enough.
         Pixels that are no finite numbers are left out.
 
     Returns
@@ -190,7 +188,7 @@ def calibrate(frames: Sequence[NDArray[Any]]) -> Calibration:
     looked_at = first_frames(frames)
     planes = looked_at.planes
     report = measure_noise(planes[:MEASURED])
-    spectrum = noise_spectrum(planes[:MEASURED])
+    spectrum = noise_spectrum(planes[:MEASURED], looked_at.unusable[:MEASURED])
     line = noise_line(looked_at, report, spectrum)
     known = line.slope > 0 and line.slope_error < 3 * GAIN_ERROR * line.slope
     gain = line.slope if known else 0.0

@@ -13,8 +13,8 @@ from quietscope.models.noise import LARGEST, clean
 
 __all__ = ["FirstFrames", "first_frames"]
 
-MAX_FRAMES = 6
-"""Frames that are looked at: all of them, or else three pairs of consecutive ones, spread over the series."""
+MAX_FRAMES = 4
+"""Frames that are looked at: all of them, or else the first two and the last two."""
 
 MAX_PIXELS = 1 << 19
 """Pixels of a frame that are looked at; larger frames are thinned out to bands of rows."""
@@ -114,13 +114,12 @@ def first_frames(frames: Sequence[NDArray[Any]]) -> FirstFrames:
     Returns
     -------
     FirstFrames
-        At most 6 frames of about 2¹⁹ pixels.
+        At most 4 frames of about 2¹⁹ pixels.
     """
     count = len(frames)
     places = tuple(range(count))
     if count > MAX_FRAMES:
-        middle = (count - 2) // 2
-        places = (0, 1, middle, middle + 1, count - 2, count - 1)
+        places = (0, 1, count - 2, count - 1)
     height, width = frames[0].shape
     bands = max(1, MAX_PIXELS // (BAND * width))
     if height <= (bands + 1) * BAND:

@@ -7,8 +7,7 @@ pictures of a specimen instead of flat fields:
 *Structure counts as noise.* The noise is taken from third differences along both axes, (1 −3 3 −1)ᵀ(1 −3 3 −1)/20,
 a finer relative of Immerkær's mask (CVIU 64, 300, 1996), whose pass band lies in the corners of the spectrum, where a
 microscope that is sampled at its resolution passes nothing; or from differences of consecutive frames. With filaments
-of σ = 1 pixel and 1000 photons in one frame, the gain came out 12 % too large; with second differences 50 %, with
-first differences (diagonal twins) several times too large.
+of σ = 1 pixel and 1000 photons in one frame, the gain came out 12 % too large; with second differences 50 %.
 
 *Binning by a noisy mean selects noise.* Samples are sorted into levels by the ring of pixels *around* the support
 of the filter, whose noise is not that of the sample: an instrumental variable. So the mean of the squares and the
@@ -46,6 +45,7 @@ REAL_ZEROS = 1.12
 """Largest ratio of −ln(share at the lower end) to (mean above it)²/variance for zeros that are absent photons.
 
 1 for shot noise alone, which has exp(−b) of its pixels without a photon; 1.16 to 1.5 for read noise cut off at zero.
+Noise finer than the steps of the grey scale (below about one grey level) cannot be told apart so.
 """
 
 DARKEST = 0.005
