@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from quietscope.config.errors import ModelError
 from quietscope.models.camera_offset import CameraOffset, camera_offset
 from quietscope.models.first_frames import first_frames
-from quietscope.models.hot_pixels import find_hot_pixels
+from quietscope.models.hot_pixels import find_hot_pixels, repair
 from quietscope.models.noise import NoiseReport, measure_noise
 from quietscope.models.noise_line import noise_line
 from quietscope.models.noise_spectrum import NoiseSpectrum, noise_spectrum
@@ -122,7 +122,7 @@ class Calibration:
         if self.doubts:
             return f"photons cannot be counted: {' and '.join(self.doubts)}; {shared}"
         low, high = self.offset_range
-        offset = f"{self.offset:.0f}" if self.offset_known else f"between {low:.0f} and {high:.0f}"
+        offset = _level(self.offset) if self.offset_known else f"between {_level(low)} and {_level(high)}"
         more = "more than " if self.saturated_share > BRIGHTEST / 4 else "about "
         return (
             f"{more}{_plain(self.photons)} photons per pixel in the brightest structures "
@@ -160,10 +160,8 @@ def calibrate(frames: Sequence[NDArray[Any]]) -> Calibration:
     """Measure gain, offset, read noise and correlation of the noise on pictures of the specimen itself.
 
     The variance of the noise is a straight line of the brightness (`quietscope.models.photon_transfer`); its
-    slope is the gain. The noise is taken from differences of consecutive frames where the scene holds still;
-    from third differences of these where it moves; from third differences of the frame if there is one only,
-    or if consecutive frames are copies. Third differences of correlated noise are too small; the factor is
-    measured in flat places, and left out where those are no flatter than the specimen.
+    slope is the gain. `quietscope.models.noise_line` says where the noise is taken from: differences of consecutive
+    frames where there are any, and the finest details of these or of a single frame where something moves.
 
     Offset and read noise cannot be told apart by the line alone; `quietscope.models.camera_offset` says how they are,
     and between which bounds the offset must lie.
@@ -171,7 +169,7 @@ def calibrate(frames: Sequence[NDArray[Any]]) -> Calibration:
     Parameters
     ----------
     frames
-        Frames (Y, X) of one channel in time order, real dtype, of one shape; at least one, and six are enough.
+        Frames (Y, X) of one channel in time order, real dtype, of one shape; at least one, and four are enough.
         Pixels that are no finite numbers are left out.
 
     Returns
@@ -190,17 +188,18 @@ def calibrate(frames: Sequence[NDArray[Any]]) -> Calibration:
     looked_at = first_frames(frames)
     planes = looked_at.planes
     report = measure_noise(planes[:MEASURED])
-    spectrum = noise_spectrum(planes[:MEASURED])
+    spectrum = noise_spectrum(planes[:MEASURED], looked_at.unusable[:MEASURED])
     line = noise_line(looked_at, report, spectrum)
     known = line.slope > 0 and line.slope_error < 3 * GAIN_ERROR * line.slope
     gain = line.slope if known else 0.0
     dark = CameraOffset(line.dark, 0.0, line.dark, line.dark)
     if known:
-        some, unknown = (looked_at.stack(stack[:MEASURED]) for stack in (planes, looked_at.unknown))
-        dark = camera_offset(some, line, excluded=unknown)
-    photons = max(0.0, (_brightest(planes) - dark.level) / gain) if known else 0.0
+        some, unusable = (looked_at.stack(stack[:MEASURED]) for stack in (planes, looked_at.unusable))
+        dark = camera_offset(some, line, excluded=unusable)
     saturated = float(np.mean([np.mean(plane >= looked_at.ends[1]) for plane in planes]))
-    hot = np.count_nonzero(find_hot_pixels(planes)) if min(planes[0].shape) > 1 else 0
+    hot = find_hot_pixels(planes) if min(planes[0].shape) > 1 else np.zeros(planes[0].shape, np.bool_)
+    brightest = _brightest(repair(np.mean(planes, axis=0), hot))
+    photons = max(0.0, (brightest - dark.level) / gain) if known else 0.0
     return Calibration(
         gain=gain,
         gain_error=line.slope_error / gain if known else 1.0,
@@ -213,7 +212,7 @@ def calibrate(frames: Sequence[NDArray[Any]]) -> Calibration:
         noise=report,
         lag_correlations=spectrum.lag_correlations,
         saturated_share=saturated,
-        hot_pixels=round(hot / looked_at.share),
+        hot_pixels=round(np.count_nonzero(hot) / looked_at.share),
         photons=photons,
         doubts=tuple(_doubts(line, report, spectrum, saturated)),
         offset_known=known and dark.error <= gain * max(1.0, photons / 10),
@@ -228,7 +227,7 @@ def _doubts(
     if saturated > 0.5:
         yield f"{saturated:.0%} of the pixels are saturated"
     elif not line.variances.any():
-        yield "the frames hold no noise"
+        yield "the frames hold no noise" if report.std == 0 else "the frames are too small"
     else:
         if spectrum.genuine and not report.independent:
             yield "neighbouring pixels share their noise"
@@ -240,9 +239,8 @@ def _doubts(
             yield "the noise does not grow with the brightness, or the frames hold too few levels of it"
 
 
-def _brightest(planes: list[Float32]) -> float:
+def _brightest(mean: Float32) -> float:
     """Mean grey level of the brightest pixels: chosen in one twin, read off in the other, which shares no noise."""
-    mean: Float32 = np.stack(planes).mean(axis=0)
     if min(mean.shape) < 2:
         return float(mean.max())
     a, b = split_diagonal(mean)
@@ -253,6 +251,11 @@ def _brightest(planes: list[Float32]) -> float:
         smooth = rows[:, :-2] + 2 * rows[:, 1:-1] + rows[:, 2:]
         levels.append(float(measured[smooth >= np.quantile(smooth, 1 - BRIGHTEST)].mean(dtype=np.float64)))
     return sum(levels) / 2
+
+
+def _level(level: float) -> str:
+    """Grey level, to one level where that is sensible."""
+    return f"{level:.0f}" if 10 <= abs(level) < 1e6 else _plain(level)
 
 
 def _plain(number: float) -> str:

@@ -8,18 +8,22 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from quietscope.models.blocks import pixels_around
 from quietscope.models.noise import LARGEST, clean
 
 __all__ = ["FirstFrames", "first_frames"]
 
-MAX_FRAMES = 6
-"""Frames that are looked at: all of them, or else three pairs of consecutive ones, spread over the series."""
+MAX_FRAMES = 4
+"""Frames that are looked at: all of them, or else the first two and the last two."""
 
 MAX_PIXELS = 1 << 19
 """Pixels of a frame that are looked at; larger frames are thinned out to bands of rows."""
 
 BAND = 32
 """Rows of a band; the patches of `quietscope.models.noise` are as high, so none lies across two bands."""
+
+EMPTY = 16
+"""Side of a block that holds nothing ever, pixels."""
 
 Mask = NDArray[np.bool_]
 
@@ -51,10 +55,25 @@ class FirstFrames:
         return [clean(frame) for frame in self.native]
 
     @cached_property
-    def unknown(self) -> list[Mask]:
-        """Where the frames hold no numbers."""
+    def unusable(self) -> list[Mask]:
+        """Where the frames hold no numbers, or nothing ever: padding, or what was masked out.
+
+        That is blocks of 16×16 pixels of one value in all frames, and what is around them.
+        """
+        height, width = self.planes[0].shape
+        rows, columns = -(-height // EMPTY), -(-width // EMPTY)
+        beyond = ((0, rows * EMPTY - height), (0, columns * EMPTY - width))
+        tiles = [
+            np.pad(plane, beyond, mode="edge").reshape(rows, EMPTY, columns, EMPTY) for plane in self.planes
+        ]
+        # a few pixels of each block tell of nearly all blocks that they hold something
+        few = tiles[0][:, ::5, :, ::5]
+        still = few.max((1, 3)) == few.min((1, 3))
+        inside = np.stack([tile.swapaxes(1, 2)[still] for tile in tiles])
+        still[still] = inside.max((0, 2, 3)) == inside.min((0, 2, 3))
+        empty = pixels_around(still, EMPTY, (height, width))
         return [
-            ~(np.abs(frame) <= LARGEST) if frame.dtype.kind == "f" else np.zeros(frame.shape, np.bool_)
+            empty | ~(np.abs(frame.astype(np.float64)) <= LARGEST) if frame.dtype.kind == "f" else empty
             for frame in self.native
         ]
 
@@ -67,6 +86,7 @@ class FirstFrames:
         """
         values = np.concatenate([frame.ravel() for frame in self.native])
         if values.dtype.kind == "f":
+            values = values.astype(np.float64)
             values = values[np.abs(values) <= LARGEST]
         if values.size == 0:
             return -np.inf, np.inf
@@ -94,13 +114,12 @@ def first_frames(frames: Sequence[NDArray[Any]]) -> FirstFrames:
     Returns
     -------
     FirstFrames
-        At most 6 frames of about 2¹⁹ pixels.
+        At most 4 frames of about 2¹⁹ pixels.
     """
     count = len(frames)
     places = tuple(range(count))
     if count > MAX_FRAMES:
-        middle = (count - 2) // 2
-        places = (0, 1, middle, middle + 1, count - 2, count - 1)
+        places = (0, 1, count - 2, count - 1)
     height, width = frames[0].shape
     bands = max(1, MAX_PIXELS // (BAND * width))
     if height <= (bands + 1) * BAND:

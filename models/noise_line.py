@@ -1,12 +1,14 @@
 """Which view of the noise the photon-transfer line is taken from."""
 
+from collections.abc import Callable
 from dataclasses import replace
 from itertools import pairwise
-from typing import Any
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from quietscope.models.blocks import blocks_of, pixels_around
 from quietscope.models.first_frames import FirstFrames
 from quietscope.models.noise import NoiseReport
 from quietscope.models.noise_spectrum import NoiseSpectrum
@@ -21,19 +23,17 @@ STILL = 0.005
 Fixed specimens measured at most 0.003, living cells more than 0.1 (`quietscope.models.stillness`).
 """
 
-MAX_PAIRS = 3
-"""Pairs of frames that the line is taken from."""
-
-Mask = NDArray[np.bool_]
+HALF = np.float32(0.5)
+ROOT_HALF = np.float32(0.5**0.5)
 
 
 def noise_line(frames: FirstFrames, report: NoiseReport, spectrum: NoiseSpectrum) -> PhotonTransfer:
     """Take the photon-transfer line from the best view of the noise that the frames offer.
 
-    Differences of consecutive frames that hold still, pixel by pixel, moving blocks left out: neither structure nor
-    correlation of the noise can spoil them. Else third differences along both axes of the differences of consecutive
-    frames, or, of a single frame or copies of one, of the frame itself; these are too small where the noise is
-    correlated, which is made up for.
+    Of several frames: third differences along both axes of differences of consecutive frames; where these hold still,
+    also differences pixel by pixel, moving blocks left out, which are more precise and know nothing of correlation,
+    unless what moves unnoticed makes them larger. Of a single frame, or copies of one: its third differences. These
+    are too small where the noise is correlated, which is made up for.
 
     Parameters
     ----------
@@ -45,76 +45,74 @@ def noise_line(frames: FirstFrames, report: NoiseReport, spectrum: NoiseSpectrum
     Returns
     -------
     PhotonTransfer
-        The line; in the error of a single frame's slope is what structure adds to it.
+        The line; in its slope's error is what structure and movement seem to add.
     """
     factor = min(spectrum.fine_share, 1.0) if spectrum.genuine else 1.0
-    planes, places = frames.planes, frames.places
-    floor, ceiling = frames.ends
-    below = [(plane <= floor).astype(np.float32) for plane in planes]
-    above = [(plane >= ceiling).astype(np.float32) for plane in planes]
+    planes, unusable = frames.planes, frames.unusable
     pairs = [
         (a, b)
         for a, b in pairwise(range(len(planes)))
-        if places[b] == places[a] + 1 and not np.array_equal(planes[a], planes[b])
+        if frames.places[b] == frames.places[a] + 1 and not np.array_equal(planes[a], planes[b])
     ]
     if not pairs:
-        line, coarser = (
-            photon_transfer(
-                frames.stack(planes[:1]),
-                frames.stack(planes[:1]),
-                order=order,
-                excluded=frames.stack(frames.unknown[:1]),
-                lowest=frames.stack(below[:1]),
-                highest=frames.stack(above[:1]),
-                floor=floor,
-            )
-            for order in (3, 2)
-        )
+        alone = View(planes[:1], planes[:1], unusable[:1])
+        line, coarser = (_line(frames, alone, [(0, 0)], order) for order in (3, 2))
         # structure shrinks from order to order: as much as went from the last one may still be there
-        structure = max(0.0, coarser.slope / factor ** (8 / 9) - line.slope / factor)
-        line = _scaled(line, factor)
-        return replace(line, slope_error=float(np.hypot(line.slope_error, structure)))
-    moving = {
-        (a, b): moving_blocks(planes[a], planes[b], correlation_factor=report.coarse_null) for a, b in pairs
-    }
-    still = [pair for pair in pairs if moving[pair].mean() < STILL]
-    chosen = (still or pairs)[:MAX_PAIRS]
-    excluded = [frames.unknown[a] | frames.unknown[b] for a, b in chosen]
-    if still:
-        excluded = [
-            mask | _as_pixels(moving[pair], mask) for mask, pair in zip(excluded, chosen, strict=True)
-        ]
-    half = np.float32(0.5)
-    line = photon_transfer(
-        frames.stack([(planes[b] - planes[a]) * np.float32(0.5**0.5) for a, b in chosen]),
-        frames.stack([(planes[a] + planes[b]) * half for a, b in chosen]),
-        order=0 if still else 3,
-        excluded=frames.stack(excluded),
-        lowest=frames.stack([(below[a] + below[b]) * half for a, b in chosen]),
-        highest=frames.stack([(above[a] + above[b]) * half for a, b in chosen]),
+        return _scaled(line, factor, more=coarser.slope / factor ** (8 / 9) - line.slope / factor)
+    first, last = pairs[0], pairs[-1]
+    chosen = [first, last] if first != last else [first]
+    noise = [(planes[b] - planes[a]) * ROOT_HALF for a, b in chosen]
+    middle = [(planes[a] + planes[b]) * HALF for a, b in chosen]
+    masks = [unusable[a] | unusable[b] for a, b in chosen]
+    line = _scaled(_line(frames, View(noise, middle, masks), chosen, 3), factor)
+    moving = [
+        moving_blocks(planes[a], planes[b], correlation_factor=report.coarse_null) & ~blocks_of(mask, BLOCK)
+        for (a, b), mask in zip(chosen, masks, strict=True)
+    ]
+    if np.mean(moving) > STILL:
+        return line
+    still = [
+        mask | pixels_around(blocks, BLOCK, mask.shape) for mask, blocks in zip(masks, moving, strict=True)
+    ]
+    pixelwise = _line(frames, View(noise, middle, still), chosen, 0)
+    pixelwise = _scaled(pixelwise, 1.0, more=pixelwise.slope - line.slope)
+    return min(line, pixelwise, key=lambda candidate: candidate.slope_error)
+
+
+class View(NamedTuple):
+    """Planes (Y, X) with the noise, planes with the brightness, and pixels that must not be used."""
+
+    noise: list[NDArray[np.float32]]
+    planes: list[NDArray[np.float32]]
+    excluded: list[NDArray[np.bool_]]
+
+
+def _line(frames: FirstFrames, view: View, pairs: list[tuple[int, int]], order: int) -> PhotonTransfer:
+    """Photon-transfer line of a view of frames, whose places are `pairs`."""
+    floor, ceiling = frames.ends
+    planes = frames.planes
+
+    def at_end(test: Callable[[NDArray[np.float32]], NDArray[np.bool_]]) -> NDArray[np.float32]:
+        shares = [(test(planes[a]).astype(np.float32) + test(planes[b])) * HALF for a, b in pairs]
+        return frames.stack(shares)
+
+    return photon_transfer(
+        frames.stack(view.noise),
+        frames.stack(view.planes),
+        order=order,
+        excluded=frames.stack(view.excluded),
+        lowest=at_end(lambda plane: plane <= floor),
+        highest=at_end(lambda plane: plane >= ceiling),
         floor=floor,
     )
-    return line if still else _scaled(line, factor)
 
 
-def _as_pixels(blocks: Mask, like: NDArray[Any]) -> Mask:
-    """Blocks and their neighbours as pixels of a plane of the same shape as `like`."""
-    around = np.pad(blocks, 1)
-    rows, columns = blocks.shape
-    grown = np.zeros_like(blocks)
-    for i in range(3):
-        for j in range(3):
-            grown |= around[i : i + rows, j : j + columns]
-    pixels = np.repeat(np.repeat(grown, BLOCK, axis=0), BLOCK, axis=1)
-    return pixels[: like.shape[0], : like.shape[1]]
-
-
-def _scaled(line: PhotonTransfer, factor: float) -> PhotonTransfer:
-    """Line of a noise whose variance was measured too small by `factor`."""
+def _scaled(line: PhotonTransfer, factor: float, *, more: float = 0.0) -> PhotonTransfer:
+    """Line of a noise whose variance was measured too small by `factor`; `more` is what may be too much of it."""
     return replace(
         line,
         slope=line.slope / factor,
         intercept=line.intercept / factor,
-        slope_error=line.slope_error / factor,
+        slope_error=float(np.hypot(line.slope_error / factor, max(0.0, more))),
         variances=line.variances / factor,
     )

@@ -61,7 +61,7 @@ class NoiseSpectrum:
     possible_share: float
 
 
-def noise_spectrum(frames: Sequence[Float32]) -> NoiseSpectrum:
+def noise_spectrum(frames: Sequence[Float32], unusable: Sequence[NDArray[np.bool_]]) -> NoiseSpectrum:
     """Measure what neighbouring pixels share, where there is no structure.
 
     As in `quietscope.models.noise.measure_noise`, single frames and differences of consecutive frames are looked
@@ -75,24 +75,38 @@ def noise_spectrum(frames: Sequence[Float32]) -> NoiseSpectrum:
     ----------
     frames
         Frames (Y, X) of one shape, float32, finite, in time order; at least one.
+    unusable
+        Pixels (Y, X) of each frame that patches must not hold.
 
     Returns
     -------
     NoiseSpectrum
         Finite figures for every input; zeros and 1 where there is no noise.
     """
-    views = [np.concatenate([cut_patches(frame, PATCH) for frame in frames])]
+    views = [[_usable(frame, mask) for frame, mask in zip(frames, unusable, strict=True)]]
     if len(frames) > 1:
-        views.append(np.concatenate([cut_patches(b - a, PATCH) for a, b in pairwise(frames)]))
-    found = [spectrum for spectrum in (_spectrum(view) for view in views) if spectrum is not None]
+        pairs = pairwise(zip(frames, unusable, strict=True))
+        views.append([_usable(b - a, left | right) for (a, left), (b, right) in pairs])
+    found = [
+        spectrum for spectrum in (_spectrum(np.concatenate(view)) for view in views) if spectrum is not None
+    ]
     if not found:
         return NoiseSpectrum((0.0, 0.0, 0.0, 0.0), 1.0, True, 1.0)
     return min(found, key=lambda spectrum: spectrum.lag_correlations[0])
 
 
+def _usable(plane: Float32, unusable: NDArray[np.bool_]) -> Float32:
+    """Patches of a plane without unusable pixels."""
+    patches = cut_patches(plane, PATCH)
+    if not unusable.any():
+        return patches
+    usable: Float32 = patches[~cut_patches(unusable, PATCH).any(axis=(1, 2))]
+    return usable
+
+
 def _spectrum(patches: Float32) -> NoiseSpectrum | None:
     half = patches.shape[2] // 2
-    if half < 2 * max(LAGS) or patches.shape[1] < 2 * max(LAGS):
+    if len(patches) == 0 or half < 2 * max(LAGS) or patches.shape[1] < 2 * max(LAGS):
         return None
     sides = (patches[:, :, :half], patches[:, :, half : 2 * half])
     flatness = [twin_statistics(side).coarse for side in sides]

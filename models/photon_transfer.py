@@ -7,8 +7,7 @@ pictures of a specimen instead of flat fields:
 *Structure counts as noise.* The noise is taken from third differences along both axes, (1 −3 3 −1)ᵀ(1 −3 3 −1)/20,
 a finer relative of Immerkær's mask (CVIU 64, 300, 1996), whose pass band lies in the corners of the spectrum, where a
 microscope that is sampled at its resolution passes nothing; or from differences of consecutive frames. With filaments
-of σ = 1 pixel and 1000 photons in one frame, the gain came out 12 % too large; with second differences 50 %, with
-first differences (diagonal twins) several times too large.
+of σ = 1 pixel and 1000 photons in one frame, the gain came out 12 % too large; with second differences 50 %.
 
 *Binning by a noisy mean selects noise.* Samples are sorted into levels by the ring of pixels *around* the support
 of the filter, whose noise is not that of the sample: an instrumental variable. So the mean of the squares and the
@@ -46,6 +45,7 @@ REAL_ZEROS = 1.12
 """Largest ratio of −ln(share at the lower end) to (mean above it)²/variance for zeros that are absent photons.
 
 1 for shot noise alone, which has exp(−b) of its pixels without a photon; 1.16 to 1.5 for read noise cut off at zero.
+Noise finer than the steps of the grey scale (below about one grey level) cannot be told apart so.
 """
 
 DARKEST = 0.005
@@ -171,7 +171,7 @@ def photon_transfer(
         samples = samples[:, kept.ravel()]
     line = _nothing(planes)
     for _ in range(PASSES):
-        if samples.shape[1] < MIN_SAMPLES:
+        if samples.shape[1] < MIN_SAMPLES or not samples[0].any():
             break
         line = _levels(samples, _overlap(kernel), floor)
         gain = max(line.slope, 0.0)
@@ -194,11 +194,12 @@ def _levels(samples: Float32, overlap: float, floor: float) -> PhotonTransfer:
     # 1.5 spaces levels between evenly in brightness and evenly in its standard deviation
     place = np.clip((ring - low) / np.float32(max(high - low, np.finfo(np.float32).tiny)), 0, 1)
     index = np.minimum(place ** np.float32(1 / 1.5) * LEVELS, LEVELS - 1).astype(np.intp)
-    weights = (None, means, squares, squares * squares, lowest, highest)
+    relative = squares / squares.mean()
+    weights = (None, means, squares, relative * relative, lowest, highest)
     number, *sums = _joined(np.stack([np.bincount(index, w, LEVELS).astype(np.float64) for w in weights]))
     mean, variance, fourth, below, above = np.stack(sums) / number
-    spread = np.maximum(fourth - variance**2, 0)
-    peaked = np.maximum(2.0, np.divide(spread, variance**2, out=np.zeros_like(spread), where=variance > 0))
+    second = variance / float(squares.mean())
+    peaked = np.maximum(2.0, np.divide(fourth, second**2, out=np.zeros_like(fourth), where=second > 0) - 1)
     error = np.sqrt(peaked * overlap / number)
     lost = above if _real_zeros(mean - floor, variance, below) else np.maximum(above, below)
     slope, intercept, slope_error, limit = 0.0, 0.0, float("inf"), 0.0
@@ -213,7 +214,7 @@ def _levels(samples: Float32, overlap: float, floor: float) -> PhotonTransfer:
 
 def _real_zeros(mean: Float64, variance: Float64, share: Float64) -> bool:
     """Whether pixels at the lower end of the grey scale are where no photon came, not where noise was cut off."""
-    telling = (share > CLIPPED[1]) & (share < 0.6) & (mean > 0)
+    telling = (share > CLIPPED[1]) & (share < 0.99) & (mean > 0)
     if not telling.any():
         return not bool(np.any(share > CLIPPED[0])) or not variance.any()
     ratio = -np.log(share[telling]) * variance[telling] / mean[telling] ** 2
