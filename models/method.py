@@ -5,9 +5,9 @@ its training lowers, and the scale of its input. The training loop, the line tha
 ONNX export, the gate and the runtime are the same for all.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -37,6 +37,10 @@ class DenoisingNetwork(nn.Module):
     def fold_line(self, gain: float, offset: float) -> None:
         """Return ``gain * output + offset`` from now on."""
         raise NotImplementedError
+
+    def line_view(self, frames: Sequence[NDArray[Any]]) -> "tuple[DenoisingNetwork, Sequence[NDArray[Any]]]":
+        """Network and frames to fit the line on: a part of itself where only that sees independent noise."""
+        return self, frames
 
 
 class TrueOutput(DenoisingNetwork):

@@ -89,6 +89,10 @@ class PhaseSplit(DenoisingNetwork):
         """Return ``gain * output + offset`` from now on; means and interleaving leave a line as it is."""
         self.inner.fold_line(gain, offset)
 
+    def line_view(self, frames: Sequence[NDArray[Any]]) -> tuple[DenoisingNetwork, Sequence[NDArray[Any]]]:
+        """Return the inner network and the phases: only within a phase noise is independent."""
+        return self.inner, [phase for frame in frames for phase in split_phases(frame, self.k)]
+
     def forward(self, image: Tensor) -> Tensor:
         """Denoise a batch (N, 1, H, W) of normalised images."""
         phases = functional.pixel_unshuffle(image, self.k)

@@ -112,10 +112,11 @@ def train(
         prepared.network.train()
         fitted = fit(prepared, seed=seed, budget=budget, progress=progress)
         network = prepared.network.eval()
+        viewed, frames = network.line_view(training_set.frames)
         line = fit_line(
-            network,
+            viewed,
             prepared.normaliser,
-            training_set.frames,
+            frames,
             prepared.line_pairs,
             tile=settings.tiling.tile,
             seed=seed,

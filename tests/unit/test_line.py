@@ -9,7 +9,7 @@ from quietscope.models.line import fit_line
 from quietscope.models.networks import DenoisingUNet
 from quietscope.models.normalisation import Normaliser
 from quietscope.models.pair_choice import choose_pairs
-from quietscope.models.spatial_twins import SpatialTwins
+from quietscope.models.protocols import TrainingSet
 from quietscope.models.still_twins import StillTwins
 
 
@@ -38,16 +38,16 @@ def _averager(gain):
     return network
 
 
-@pytest.mark.parametrize("kind", [SpatialTwins, StillTwins])
+@pytest.mark.parametrize("kind", [None, StillTwins], ids=["frames", "pairs"])
 @pytest.mark.parametrize("gain", [0.8, 1.0, 1.2])
 def test_the_line_is_that_of_the_truth(kind, gain):
     truth = _scene()
     rng = np.random.default_rng(0)
     frames = [rng.poisson(truth).astype(np.float32) for _ in range(8)]
     normaliser = Normaliser.calibrate("stream", frames)
-    pairs = kind(frames, normaliser, patch=64, multiple=2)
+    pairs = kind(frames, normaliser, patch=64, multiple=2) if kind is StillTwins else None
     network = _averager(gain)
-    line = fit_line(network, normaliser, frames, pairs if pairs.raw_inputs else None, tile=192, seed=0)
+    line = fit_line(network, normaliser, frames, pairs, tile=192, seed=0)
     scaled = [((f - normaliser.stream.offset) / normaliser.stream.scale)[None, None] for f in frames]
     with torch.inference_mode():
         denoised = np.concatenate([network(torch.from_numpy(image)).numpy().ravel() for image in scaled])
@@ -67,6 +67,6 @@ def test_constant_output_is_left_alone():
     network = _averager(0.0)
     for pairs in ("spatial", "temporal", "still"):
         settings = Settings(adaptive_sn2n={"pairs": pairs, "patch": 32})
-        source = choose_pairs(frames, range(5), normaliser, settings, 2)
+        source = choose_pairs(TrainingSet(frames, range(5)), normaliser, settings, 2).pairs
         line = fit_line(network, normaliser, frames, source if source.raw_inputs else None, tile=64, seed=0)
         assert (line.slope, line.intercept) == (1.0, 0.0)

@@ -7,6 +7,8 @@ from quietscope.config import ModelError, Settings
 from quietscope.models.gaussian import blur
 from quietscope.models.normalisation import Normaliser
 from quietscope.models.pair_choice import choose_pairs
+from quietscope.models.patches import FrameStack
+from quietscope.models.protocols import TrainingSet
 from quietscope.models.spatial_twins import SpatialTwins
 from quietscope.models.still_twins import StillTwins
 from quietscope.models.temporal_twins import TemporalTwins
@@ -132,13 +134,23 @@ def test_small_and_odd_frames(kind, shape):
     assert np.isfinite(source.held_out().inputs).all()
 
 
-def test_one_frame_is_enough_for_spatial_twins_and_for_no_others():
-    frames = _noise(1)
+def _choose(frames, kind="auto"):
     normaliser = Normaliser.calibrate("stream", frames)
-    assert choose_pairs(frames, [0], normaliser, Settings(), 4).kind == "spatial"
-    for kind in ("temporal", "still"):
-        with pytest.raises(ModelError, match="two frames"):
-            choose_pairs(frames, [0], normaliser, Settings(adaptive_sn2n={"pairs": kind}), 4)
+    settings = Settings(adaptive_sn2n={"pairs": kind})
+    return choose_pairs(TrainingSet(frames, range(len(frames))), normaliser, settings, 4)
+
+
+@pytest.mark.parametrize("kind", ["temporal", "still"])
+def test_pairs_of_frames_need_two_frames(kind):
+    with pytest.raises(ModelError, match="two frames"):
+        _choose(_noise(1), kind)
+
+
+@pytest.mark.parametrize("kind", ["spatial", "thinned", "mixed"])
+def test_one_frame_is_enough_for_twins_of_single_frames(kind):
+    choice = _choose(_noise(1), kind)
+    assert choice.pairs.kind == kind
+    assert choice.phases == 1
 
 
 def test_movement_is_masked_in_temporal_twins():
@@ -182,7 +194,7 @@ def _moving(count, *, sigma_blur=0.0):
     ],
 )
 def test_the_choice_follows_the_measurement(frames, kind):
-    normaliser = Normaliser.calibrate("stream", frames)
-    source = choose_pairs(frames, range(len(frames)), normaliser, Settings(), 4)
-    assert source.kind == kind
-    assert {"noise_std", "twin_correlation", "moving_share"} <= set(source.figures)
+    choice = _choose(frames)
+    assert choice.pairs.kind == kind
+    assert choice.words
+    assert {"noise_std", "twin_correlation", "moving_share"} <= set(choice.pairs.figures)

@@ -162,14 +162,20 @@ MISTAKES = [
     ("store.sync=1", "store.sync = 1 (from --set): must be true or false"),
     ("store.codec=zip", 'store.codec = "zip" (from --set): must be one of "blosc-zstd", "blosc-lz4", "none"'),
     ("adaptive_sn2n.stem=3", "adaptive_sn2n.stem = 3 (from --set): must be one of 1, 2, 4"),
-    ("method=magic", 'method = "magic" (from --set): must be one of "adaptive-sn2n", "fm2s", "noise2sr", "poisson2void"'),
+    (
+        "method=magic",
+        'method = "magic" (from --set): must be one of "adaptive-sn2n", "fm2s", "noise2sr", "poisson2void"',
+    ),
     ("name=a/b", 'name = "a/b" (from --set): must be text that matches'),
-    ("source.kind=video", 'source.kind = "video" (from --set): must be one of "folder", "simulator", "wire"'),
+    (
+        "source.kind=video",
+        'source.kind = "video" (from --set): must be one of "folder", "run", "simulator", "wire"',
+    ),
     ("source.channels=nucleus", 'source.channels[0] = "nucleus" (from --set): must be a list of at least 1'),
     ("source.channels=[]", "source.channels = [] (from --set): must be a list of at least 1"),
     ("source.faults.drop=2", "source.faults.drop = 2 (from --set): must be a number, 0 to 1"),
     ("source.kind=folder", 'source.path is missing: must be a path, needed where source.kind = "folder"'),
-    ("source.path=x", 'exists only where source.kind = "folder", and source.kind is "simulator"'),
+    ("source.path=x", 'exists only where source.kind = "folder" or source.kind = "run", and source.kind is'),
     ("store=5", "store = 5 (from --set): is a section; its keys are store.chunk"),
     ("training.frames.x=5", 'training.frames = {"x": 5} (from --set): must be a whole number'),
     ("trainin.frames=5", "trainin.frames = 5 (from --set): unknown key; did you mean training.frames?"),
@@ -356,7 +362,9 @@ def test_the_table_has_every_key_with_its_meaning():
         dumped = load_settings(overrides=overrides).model_dump(mode="json")
         assert set(leaves(dumped)) <= set(known_keys())
     assert [info.key for info in describe() if not info.meaning or not info.allowed] == []
-    assert [info.key for info in describe() if info.required] == ["source.path"]
+    assert [info.key for info in describe() if info.required] == [
+        "source.path"
+    ] * 2  # of a folder and of a run
 
 
 def test_the_table_says_where_a_key_exists():

@@ -50,7 +50,8 @@ def _denoise(model, frame):
 
 def test_trains_to_a_denoiser_with_true_intensities():
     model = train(_set(_frames()), _settings(), StepBudget(150))
-    assert model.pairs == "spatial"
+    assert model.pairs == "mixed"
+    assert "photons" in model.words
     assert model.method == "adaptive-sn2n"
     assert not model.network.training
     assert {p.dtype for p in model.network.parameters()} == {torch.float32}
@@ -180,7 +181,7 @@ def _poisoned(bad):
 
     training_set, settings = _set(_frames(3)), _settings()
     prepared = prepare(training_set, settings, torch.device("cpu"))
-    pairs = choose_pairs(training_set.frames, training_set.indices, prepared.normaliser, settings, multiple=2)
+    pairs = choose_pairs(training_set, prepared.normaliser, settings, multiple=2).pairs
     objective = PairObjective(prepared.network, _Poison(pairs, bad), batch=8)
     return replace(prepared, objective=objective)
 
