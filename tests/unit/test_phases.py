@@ -59,7 +59,7 @@ def _scene(side=256):
     rows, columns = np.mgrid[:side, :side]
     image = np.full((side, side), 50.0)
     rng = np.random.default_rng(5)
-    for y, x in rng.uniform(0, side, (60, 2)):
+    for y, x in rng.uniform(0, side, (25, 2)):
         image += 120 * np.exp(-((rows - y) ** 2 + (columns - x) ** 2) / (2 * 7.0**2))
     return image
 

@@ -357,8 +357,8 @@ def test_the_table_has_every_key_with_its_meaning():
             else:
                 yield prefix + name
 
-    for source in ("simulator", "folder", "wire"):
-        overrides = [f"source.kind={source}", *(["source.path=x"] if source == "folder" else [])]
+    for source in ("simulator", "folder", "wire", "run"):
+        overrides = [f"source.kind={source}", *(["source.path=x"] if source in {"folder", "run"} else [])]
         dumped = load_settings(overrides=overrides).model_dump(mode="json")
         assert set(leaves(dumped)) <= set(known_keys())
     assert [info.key for info in describe() if not info.meaning or not info.allowed] == []
