@@ -16,6 +16,8 @@ __all__ = ["BASELINES"]
 
 Float32 = NDArray[np.float32]
 
+_BM3D_BLOCK = 8
+
 
 def _noisy(frame: NDArray[Any]) -> Float32:
     return clean(frame).copy()
@@ -39,6 +41,11 @@ def _bm3d(frame: NDArray[Any]) -> Float32:
             "pip install 'quietscope[peers]'. It is free for non-commercial use only"
         ) from error
     image = clean(frame)
+    if min(image.shape) < _BM3D_BLOCK:
+        raise ModelError(
+            f"the baseline 'bm3d' compares blocks of {_BM3D_BLOCK} pixels, and this frame is {image.shape}; "
+            "give a larger one or take 'median'"
+        )
     sigma = noise_std([image])
     return np.asarray(bm3d.bm3d(image, sigma), dtype=np.float32) if sigma else image.copy()
 

@@ -11,6 +11,7 @@ scale's end; and the output is not clipped at all, since whoever writes pixels d
 """
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -257,7 +258,7 @@ def prepare(training_set: TrainingSet, settings: Settings, device: torch.device)
     )
 
 
-def _limits(dtype: np.dtype[np.generic], stream: StreamScale) -> tuple[float, float]:
+def _limits(dtype: np.dtype[Any], stream: StreamScale) -> tuple[float, float]:
     if dtype.kind == "f":
         return -np.inf, np.inf
     values = np.iinfo(dtype)
