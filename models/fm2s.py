@@ -10,6 +10,7 @@ learnt in random windows of that size, one per noisy version; noise is clipped w
 scale's end; and the output is not clipped at all, since whoever writes pixels does that.
 """
 
+from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,6 +21,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from quietscope.config.settings import Settings
+from quietscope.models.hardware import multiplies_bfloat16
 from quietscope.models.median import median
 from quietscope.models.method import Preparation, TrueOutput
 from quietscope.models.noise import measure_noise
@@ -65,10 +67,9 @@ class _Recipe:
         Bounds of a block's level.
     samples
         Noisy versions in a whole training.
-    raw_first
-        Whether the first version is the raw frame instead.
-    decays
-        Whether the learning rate falls to a quarter at 40 % and again at 80 %.
+    progressive
+        Whether the first version is the raw frame itself and the learning rate stays, instead of falling to a
+        quarter at 40 % and again at 80 %.
     """
 
     kernels: tuple[int, int, int]
@@ -79,20 +80,17 @@ class _Recipe:
     photons: float
     levels: tuple[float, float]
     samples: int
-    raw_first: bool
-    decays: bool
+    progressive: bool
 
 
 def _first_version(samples: int) -> _Recipe:
-    return _Recipe((3, 3, 3), 2, 3, 200, 30, 60, (0.01, 0.20), samples, raw_first=False, decays=True)
+    return _Recipe((3, 3, 3), 2, 3, 200, 30, 60, (0.01, 0.20), samples, progressive=False)
 
 
 def _second_version(channels: int, side: int, gaussian: float, poisson: float, photons: float) -> _Recipe:
     levels = (1e-5, 0.15)
     # 5 steps on the raw frame and 5 on each of 450 noisy versions
-    return _Recipe(
-        (5, 3, 5), channels, side, gaussian, poisson, photons, levels, 451, raw_first=True, decays=False
-    )
+    return _Recipe((5, 3, 5), channels, side, gaussian, poisson, photons, levels, 451, progressive=True)
 
 
 _SECOND_VERSION = {
@@ -155,12 +153,21 @@ class _SyntheticNoise:
         What the camera's smallest and largest value become, normalised.
     recipe
         The variant's constants.
+    bfloat16
+        Multiply in bfloat16.
     """
 
     def __init__(
-        self, network: FM2SNetwork, frames: list[Float32], limits: tuple[float, float], recipe: _Recipe
+        self,
+        network: FM2SNetwork,
+        frames: list[Float32],
+        limits: tuple[float, float],
+        recipe: _Recipe,
+        *,
+        bfloat16: bool,
     ) -> None:
         self._network = network
+        self._bfloat16 = bfloat16
         self._frames = frames
         self._limits = limits
         self._recipe = recipe
@@ -173,7 +180,7 @@ class _SyntheticNoise:
     def rate(self, share: float) -> float:
         """Learning rate over its start, and the share of the budget that the next loss belongs to."""
         self._share = share
-        if not self._recipe.decays:
+        if self._recipe.progressive:
             return 1.0
         return 0.25 ** sum(share >= milestone for milestone in (0.4, 0.8))
 
@@ -183,7 +190,9 @@ class _SyntheticNoise:
         if number != self._number:
             self._number = number
             self._draw(rng)
-        return functional.mse_loss(self._network.body(self._input), self._target)
+        with torch.autocast(self._device.type, torch.bfloat16) if self._bfloat16 else nullcontext():
+            output = self._network.body(self._input)
+        return functional.mse_loss(output.float(), self._target)
 
     def validate(self) -> None:
         """Nothing is held out: targets are no measure of the truth."""
@@ -193,13 +202,10 @@ class _SyntheticNoise:
         frame = self._frames[index]
         if index not in self._medians:
             self._medians[index] = median(frame, self._recipe.median)
-        sides = [min(_LARGEST, side) for side in frame.shape]
-        top, left = (
-            int(rng.integers(whole - side + 1)) for whole, side in zip(frame.shape, sides, strict=True)
-        )
-        window = (slice(top, top + sides[0]), slice(left, left + sides[1]))
+        top, left = (int(rng.integers(max(0, side - _LARGEST) + 1)) for side in frame.shape)
+        window = (slice(top, top + _LARGEST), slice(left, left + _LARGEST))
         target = np.repeat(self._medians[index][window][None], self._recipe.channels, axis=0)
-        if self._recipe.raw_first and self._number == 0:
+        if self._recipe.progressive and self._number == 0:
             noisy = np.repeat(frame[window][None], self._recipe.channels, axis=0)
         else:
             noisy = _add_noise(target, self._limits, self._recipe, rng)
@@ -243,7 +249,10 @@ def prepare(training_set: TrainingSet, settings: Settings, device: torch.device)
         recipe = _SECOND_VERSION[microscope]
     network = FM2SNetwork(recipe.kernels, recipe.channels)
     network = network.to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    objective = _SyntheticNoise(network, normalised, _limits(frames[0].dtype, stream), recipe)
+    precision = settings.training.precision
+    bfloat16 = precision == "bfloat16" or (precision == "auto" and multiplies_bfloat16(device))
+    limits = _limits(frames[0].dtype, stream)
+    objective = _SyntheticNoise(network, normalised, limits, recipe, bfloat16=bfloat16)
     return Preparation(
         network=network,
         objective=objective,
@@ -255,6 +264,7 @@ def prepare(training_set: TrainingSet, settings: Settings, device: torch.device)
         betas=(0.9, 0.999),
         largest_gradient=float("inf"),
         setting="fm2s.learning_rate",
+        figures={"bfloat16": float(bfloat16)},
     )
 
 

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from torch.nn import functional
 
 from quietscope.config import Settings
 from quietscope.models import fm2s
@@ -181,6 +182,18 @@ def test_sixteen_bits_on_a_pedestal_are_denoised_as_well():
     assert psnr(truth, denoised, 3000) > psnr(truth, median(frame.astype(np.float32)), 3000) + 1
     assert slope(truth, denoised) == pytest.approx(1, abs=0.03)
     assert denoised.mean() == pytest.approx(truth.mean(), rel=0.01)
+
+
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+def test_precision_is_the_one_asked_for(precision):
+    settings = Settings(method="fm2s", training={"precision": precision})
+    prepared = prepare(_set(_frame(size=32)), settings, CPU)
+    assert prepared.figures["bfloat16"] == (precision == "bfloat16")
+    loss = prepared.objective.loss(np.random.default_rng(0))
+    assert loss.dtype == torch.float32
+    exact = functional.mse_loss(prepared.network.body(prepared.objective._input), prepared.objective._target)
+    assert float(loss.detach()) == pytest.approx(float(exact.detach()), rel=0.01)
+    assert (float(loss.detach()) == float(exact.detach())) == (precision == "float32")
 
 
 def test_same_seed_same_weights():
