@@ -16,7 +16,7 @@ from quietscope.models.networks import DenoisingUNet
 from quietscope.models.normalisation import Normaliser
 from quietscope.models.pair_choice import HELD_OUT_FROM, choose_pairs
 from quietscope.models.pair_objective import PairObjective
-from quietscope.models.phases import PhaseSplit
+from quietscope.models.phase_network import PhaseSplit
 from quietscope.models.protocols import TrainingSet
 
 __all__ = ["prepare"]

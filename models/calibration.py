@@ -104,6 +104,10 @@ class Calibration:
         """Correlation of the noise of both diagonal twins."""
         return self.noise.twin_correlation
 
+    def is_correlated(self, limit: float) -> bool:
+        """Whether neighbours share more noise than the twin correlation `limit` says, and not only structure."""
+        return self.twin_correlation > limit and not self.structure_only
+
     @property
     def reliable(self) -> bool:
         """Whether gain, offset and photons may be relied on."""

@@ -3,14 +3,11 @@
 This is the *only* component that decides whether a model may go live. It needs no truth: it compares with
 what the noise itself cannot fake, pairs of images of the same thing with independent noise.
 
-*Which pairs.* Spatial: the network denoises one diagonal twin, interpolated to the frame's grid as in
-training, and is compared with the other twin. Where noise is correlated between neighbours both twins share
-it, copying it would look like success, and spatial pairs prove nothing: then frame t is denoised and compared
-with frame t + 1, and the reverse. Every rival (the input itself, four Gaussian blurs) gets the same input and
-is compared with the same target.
+Which pairs these are follows from the measured noise (`quietscope.models.gate_pairs`). Every rival (the input
+itself, four Gaussian blurs) gets the same input and is compared with the same target.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,14 +16,15 @@ from numpy.typing import NDArray
 
 from quietscope.config.errors import ModelError
 from quietscope.config.science import GateSettings
+from quietscope.models.calibration import calibrate
+from quietscope.models.coloured_noise import coloured_noise
+from quietscope.models.gate_pairs import Pair, choose_kind, make_pairs
 from quietscope.models.gaussian import blur
 from quietscope.models.hot_pixels import find_hot_pixels, repair
-from quietscope.models.interpolation import upsample2
-from quietscope.models.noise import NoiseReport, clean, measure_noise
+from quietscope.models.noise import NoiseReport, clean
 from quietscope.models.normalisation import estimate_stream_scale
 from quietscope.models.passed_noise import passed_noise
 from quietscope.models.quality import Line
-from quietscope.models.twins import split_diagonal
 
 __all__ = ["Verdict", "judge"]
 
@@ -96,14 +94,16 @@ def judge(
     """
     if not held_out:
         raise ModelError("a model cannot be judged without a held-out frame; wait for the next frame")
-    noise = measure_noise(held_out)
+    calibration = calibrate(held_out)
+    noise = calibration.noise
     scale = estimate_stream_scale(held_out).scale
-    kind = "temporal" if noise.twin_correlation > settings.max_twin_correlation else "spatial"
+    times = range(len(held_out)) if indices is None else indices
+    kind = choose_kind(calibration, times, settings.max_twin_correlation)
     hot = find_hot_pixels([clean(frame) for frame in held_out])
-    pairs = _temporal_pairs(held_out, indices, hot) if kind == "temporal" else _spatial_pairs(held_out, hot)
-    errors = _pair_errors(denoise, pairs)
-    fidelity = _fidelity(denoise, held_out, hot, seed)
-    residue = _noise_residue(denoise, held_out[0].shape, noise, seed)
+    errors = _pair_errors(denoise, make_pairs(kind, held_out, times, hot, calibration, seed=seed))
+    lags = calibration.lag_correlations if calibration.is_correlated(settings.max_twin_correlation) else ()
+    fidelity = _fidelity(denoise, held_out, hot, lags, seed)
+    residue = _noise_residue(denoise, held_out[0].shape, noise, lags, seed)
     figures: dict[str, float | None] = {
         **({} if parity_error is None else {"parity_error": parity_error}),
         "twin_correlation": noise.twin_correlation,
@@ -194,61 +194,29 @@ def _show(value: float | None) -> str:
     return "not a finite number" if value is None else f"{value:.3g}"
 
 
-def _spatial_pairs(
-    frames: Sequence[NDArray[Any]], hot: NDArray[np.bool_]
-) -> Iterator[tuple[Float32, Callable[[Float32], Float32], Float32]]:
-    """Input, how to bring a prediction onto the target's grid, and target."""
-    for frame in frames:
-        main, other = split_diagonal(repair(clean(frame), hot))
-        if min(main.shape) < 1:
-            continue
-        yield upsample2(main), _other_diagonal, other
-        yield upsample2(other), _main_diagonal, main
-
-
-def _temporal_pairs(
-    frames: Sequence[NDArray[Any]], indices: Sequence[int] | None, hot: NDArray[np.bool_]
-) -> Iterator[tuple[Float32, Callable[[Float32], Float32], Float32]]:
-    times = range(len(frames)) if indices is None else indices
-    images = [repair(clean(frame), hot) for frame in frames]
-    for k in range(len(images) - 1):
-        if times[k + 1] - times[k] == 1:
-            yield images[k], _as_it_is, images[k + 1]
-            yield images[k + 1], _as_it_is, images[k]
-
-
-def _main_diagonal(image: Float32) -> Float32:
-    return split_diagonal(image)[0]
-
-
-def _other_diagonal(image: Float32) -> Float32:
-    return split_diagonal(image)[1]
-
-
-def _as_it_is(image: Float32) -> Float32:
-    return image
-
-
-def _pair_errors(
-    denoise: Denoise, pairs: Iterator[tuple[Float32, Callable[[Float32], Float32], Float32]]
-) -> dict[str, float]:
+def _pair_errors(denoise: Denoise, pairs: Iterable[Pair]) -> dict[str, float]:
     """Mean squared error of the model and its rivals over all pairs; empty if there is no pair."""
     sums: dict[str, float] = {}
     count = 0
-    for image, onto_target, target in pairs:
-        count += 1
-        margin = min(MARGIN, (min(target.shape) - 1) // 4)
-        inside = (slice(margin, target.shape[0] - margin), slice(margin, target.shape[1] - margin))
+    for image, onto_targets, targets in pairs:
+        count += len(targets)
         candidates = {"model": denoise(image), "identity": image}
         candidates |= {f"gaussian_{sigma:g}": blur(image, sigma) for sigma in RIVALS}
         for name, candidate in candidates.items():
-            difference = (onto_target(candidate) - target)[inside].astype(np.float64)
-            sums[name] = sums.get(name, 0.0) + float(np.mean(difference * difference))
+            for predicted, target in zip(onto_targets(candidate), targets, strict=True):
+                margin = min(MARGIN, (min(target.shape) - 1) // 4)
+                inside = (slice(margin, target.shape[0] - margin), slice(margin, target.shape[1] - margin))
+                difference = (predicted - target)[inside].astype(np.float64)
+                sums[name] = sums.get(name, 0.0) + float(np.mean(difference * difference))
     return {name: total / count for name, total in sums.items()}
 
 
 def _fidelity(
-    denoise: Denoise, frames: Sequence[NDArray[Any]], hot: NDArray[np.bool_], seed: int
+    denoise: Denoise,
+    frames: Sequence[NDArray[Any]],
+    hot: NDArray[np.bool_],
+    lag_correlations: Sequence[float],
+    seed: int,
 ) -> _Fidelity:
     """Regress raw on denoised, pooled over the frames, and find the largest change of a frame's mean.
 
@@ -260,25 +228,27 @@ def _fidelity(
     for frame in frames:
         image = repair(clean(frame), hot)
         whole = denoise(image)
-        shared = float(passed_noise(denoise, image, whole, rng)[~hot].sum())
+        shared = float(passed_noise(denoise, image, whole, rng, lag_correlations)[~hot].sum())
         raw, denoised = image[~hot], whole[~hot]
         line.add(denoised, raw, shared=shared)
         shifts.append(abs(float(np.mean(denoised, dtype=np.float64) - np.mean(raw, dtype=np.float64))))
     return _Fidelity(line.slope, line.slope_error, line.intercept, max(shifts))
 
 
-def _noise_residue(denoise: Denoise, shape: tuple[int, ...], noise: NoiseReport, seed: int) -> float:
+def _noise_residue(
+    denoise: Denoise,
+    shape: tuple[int, ...],
+    noise: NoiseReport,
+    lag_correlations: Sequence[float],
+    seed: int,
+) -> float:
     """Standard deviation that comes out over the one that goes in, for noise as measured on an empty field.
 
-    The noise has the strength, the level and the neighbour correlation found where the frames hold no
-    structure.
+    The noise has the strength, the level and the correlations found where the frames hold no structure.
     """
     if noise.std <= 0:
         return 0.0
-    field = np.random.default_rng(seed).standard_normal(shape, dtype=np.float32)
-    if noise.neighbour_correlation > 0.05:
-        # white noise blurred by σ has the neighbour correlation exp(−1/(4σ²))
-        field = blur(field, 0.5 / float(np.sqrt(-np.log(min(noise.neighbour_correlation, 0.95)))))
+    field = coloured_noise(shape, lag_correlations, np.random.default_rng(seed))
     field *= np.float32(noise.std) / max(float(field.std()), 1e-12)
     out = denoise(field + np.float32(noise.level))
     return float(np.std(out, dtype=np.float64)) / noise.std

@@ -103,7 +103,7 @@ class _Choice:
         self._multiple = multiple
         noise = training_set.calibration.noise
         self._factor = noise.coarse_null
-        self._correlated = noise.twin_correlation > settings.gate.max_twin_correlation
+        self._correlated = training_set.calibration.is_correlated(settings.gate.max_twin_correlation)
         self._several = len(training_set.frames) > 1
         self._figures = {"noise_std": noise.std, "twin_correlation": noise.twin_correlation}
         if self._several:

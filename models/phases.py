@@ -10,12 +10,8 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from torch import Tensor
-from torch.nn import functional
 
-from quietscope.models.method import DenoisingNetwork
-
-__all__ = ["PhaseSplit", "phase_count", "split_phases"]
+__all__ = ["phase_count", "split_phases"]
 
 _FREE = 0.15
 """Largest correlation of the noise between pixels that count as independent."""
@@ -37,6 +33,8 @@ def phase_count(lag_correlations: Sequence[float]) -> int | None:
     int or None
         2 to 4, or None where no k will do (reconstructions, whose noise correlates over long distances).
     """
+    if min(lag_correlations) < -_FREE:  # it rings, and goes on beyond what was measured
+        return None
     for k in range(2, _MOST + 1):
         if all(abs(value) <= _FREE for value in lag_correlations[k - 1 :]):
             return k
@@ -62,42 +60,3 @@ def split_phases(frame: NDArray[Any], k: int) -> list[NDArray[Any]]:
     return [
         np.ascontiguousarray(frame[i : rows * k : k, j : columns * k : k]) for i in range(k) for j in range(k)
     ]
-
-
-class PhaseSplit(DenoisingNetwork):
-    """Denoises the phases of a frame with one network and joins them again.
-
-    Parameters
-    ----------
-    inner
-        Denoises a phase.
-    k
-        Distance of the pixels of a phase.
-    """
-
-    def __init__(self, inner: DenoisingNetwork, k: int) -> None:
-        super().__init__()
-        self.inner = inner
-        self.k = k
-
-    @property
-    def stride(self) -> int:
-        """Height and width must be multiples of this, pixels."""
-        return self.k * self.inner.stride
-
-    def fold_line(self, gain: float, offset: float) -> None:
-        """Return ``gain * output + offset`` from now on; means and interleaving leave a line as it is."""
-        self.inner.fold_line(gain, offset)
-
-    def line_view(self, frames: Sequence[NDArray[Any]]) -> tuple[DenoisingNetwork, Sequence[NDArray[Any]]]:
-        """Return the inner network and the phases: only within a phase noise is independent."""
-        return self.inner, [phase for frame in frames for phase in split_phases(frame, self.k)]
-
-    def forward(self, image: Tensor) -> Tensor:
-        """Denoise a batch (N, 1, H, W) of normalised images."""
-        phases = functional.pixel_unshuffle(image, self.k)
-        count, number, rows, columns = phases.shape
-        denoised = self.inner(phases.reshape(count * number, 1, rows, columns))
-        joined = functional.pixel_shuffle(denoised.reshape(count, number, rows, columns), self.k)
-        padded = functional.pad(joined, (1, 1, 1, 1), mode="replicate")
-        return functional.avg_pool2d(padded, 3, stride=1)

@@ -157,10 +157,25 @@ def test_correlated_noise_is_judged_on_consecutive_frames(good, truth, correlate
     assert ask(sees_the_specimen, correlated).accepted, ask(sees_the_specimen, correlated)
 
 
-def test_correlated_noise_without_consecutive_frames_proves_nothing(good, correlated):
+def test_correlated_noise_without_consecutive_frames_is_judged_on_phases(good, correlated):
     for verdict in (ask(good, correlated[:1]), ask(good, correlated, indices=[0, 2, 4])):
-        assert not verdict.accepted
-        assert any("nothing proves" in reason for reason in verdict.reasons)
+        assert verdict.figures["pairs"] == "phase"
+
+    def copies(frame):
+        return blur(np.asarray(frame, np.float32), 0.3)
+
+    assert any("phase pairs" in reason for reason in ask(copies, correlated[:1]).reasons)
+
+
+def test_noise_correlated_over_long_distances_without_consecutive_frames_proves_nothing(good, truth):
+    rng = np.random.default_rng(5)
+    frequency = np.hypot(np.fft.fftfreq(256)[:, None], np.fft.rfftfreq(256)[None])
+    ring = np.abs(frequency - 0.22) < 0.06  # rings, as reconstructions leave them
+    noise = np.fft.irfft2(np.fft.rfft2(rng.standard_normal((256, 256))) * ring, s=(256, 256))
+    frame = (truth + 30 * noise / noise.std()).astype(np.float32)
+    verdict = ask(good, [frame])
+    assert not verdict.accepted
+    assert any("nothing proves" in reason for reason in verdict.reasons)
 
 
 def test_hot_pixels_do_not_decide(good, frames, truth):

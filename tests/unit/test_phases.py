@@ -8,7 +8,8 @@ from quietscope.config import Settings
 from quietscope.models.export import export_onnx, parity_error
 from quietscope.models.gaussian import blur
 from quietscope.models.method import DenoisingNetwork
-from quietscope.models.phases import PhaseSplit, phase_count, split_phases
+from quietscope.models.phase_network import PhaseSplit
+from quietscope.models.phases import phase_count, split_phases
 from quietscope.models.protocols import StepBudget, TrainingSet
 from quietscope.models.training import train
 
@@ -49,6 +50,8 @@ def test_an_inner_network_that_does_nothing_leaves_the_3x3_mean(k):
         ((0.8, 0.5, 0.1, 0.0), 3),
         ((0.9, 0.7, 0.4, 0.1), 4),
         ((0.43, -0.26, -0.11, 0.21), None),  # a reconstruction
+        ((0.42, -0.16, -0.03, 0.05), None),
+        ((0.95, 0.8, 0.6, 0.4), None),
     ],
 )
 def test_the_number_of_phases_follows_the_correlation(lags, k):
