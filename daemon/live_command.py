@@ -127,6 +127,8 @@ def _print_summary(console: Console, summary: Summary, peak_mb: dict[str, float]
         after = figures["psnr_denoised"][name]
         gain = f"{before:.1f} dB → {after:.1f} dB ({after - before:+.1f}), slope {figures['slope'][name]:.3f}"
         table.add_row(f"quality, {name}", gain)
+    for name, words in figures["noise"].items():
+        table.add_row(f"light and noise, {name}", words)
     table.add_row("network ran on", figures["provider"] or "–")
     table.add_row("peak memory", ", ".join(f"{name} {mb:.0f} MB" for name, mb in sorted(peak_mb.items())))
     table.add_row("ended because", figures["exit_reason"])

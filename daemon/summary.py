@@ -82,6 +82,11 @@ def summarise(run: RunFolder, ending: Ending, truth: TruthSource | None) -> Summ
                 "p99": float(np.percentile(latencies, 99)) if latencies else None,
             },
             "training_s": sum(v.figures.get("training_s", 0.0) for v in verdicts.values()),
+            "noise": {
+                v.figures.get("channel_name", f"channel {c}"): v.figures["noise"]
+                for c, v in verdicts.items()
+                if "noise" in v.figures
+            },
             "provider": next(
                 (v.figures["provider"] for v in verdicts.values() if "provider" in v.figures), None
             ),

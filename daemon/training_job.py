@@ -124,6 +124,7 @@ class TrainingJob:
             TimeBudget(self._settings.training),
             self._progress,
         )
+        self._emit("log", level="info", text=f"{self._name}: {trained.words}")
         export_onnx(trained, self._path)
         return self._path, trained
 
@@ -183,7 +184,7 @@ class TrainingJob:
             "method": denoiser.metadata.get("method"),
             "held_out": held_out,
             "provider": denoiser.provider,
-            **({} if trained is None else trained.figures),
+            **({} if trained is None else {"noise": trained.words, **trained.figures}),
             **verdict.figures,
         }
         return Judgement(denoiser.model_id, path, verdict.accepted, "; ".join(verdict.reasons), figures)
