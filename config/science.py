@@ -78,7 +78,7 @@ class TrainingSettings(Section):
     """Arithmetic of training; ``auto`` takes bfloat16 where the hardware multiplies it natively."""
 
     threads: int = Field(default=0, ge=0, le=256)
-    """CPU threads for training; 0 means all."""
+    """CPU threads for training; 0 means half of them beside a recording, which needs the others, and all offline."""
 
 
 class GateSettings(Section):

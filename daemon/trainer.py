@@ -4,6 +4,7 @@ Channels take turns in the order in which they have enough frames. A restart beg
 verdict yet, since verdicts are in the ledger.
 """
 
+import os
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -56,7 +57,7 @@ class Trainer:
 
     def __init__(self, run: RunFolder, settings: Settings, parent: Parent, *, ingest: str) -> None:
         self._run = run
-        self._settings = settings
+        self._settings = _share_the_machine(settings)
         self._parent = parent
         self._ledger = LedgerReader(run.ledger)
         self._client = IngestClient(ingest, sender="trainer")
@@ -192,6 +193,14 @@ class Trainer:
         series = self._ledger.series()
         names = () if series is None else series.channels
         return names[channel] if channel < len(names) else f"channel {channel}"
+
+
+def _share_the_machine(settings: Settings) -> Settings:
+    """Leave half of the CPU to the processes that record and show, unless it is said how much to take."""
+    if settings.training.threads:
+        return settings
+    threads = max(1, (os.cpu_count() or 2) // 2)
+    return settings.model_copy(update={"training": settings.training.model_copy(update={"threads": threads})})
 
 
 def _relative(path: Path, root: Path) -> str:

@@ -1,5 +1,6 @@
 """One channel's way from frames to a judged ONNX file; the only place of the daemon that imports torch."""
 
+import json
 import shutil
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -12,6 +13,7 @@ from numpy.typing import NDArray
 from quietscope.adapters.frame import FrameKey
 from quietscope.config import ModelError, Settings
 from quietscope.config.science import TrainingSettings
+from quietscope.models.calibration import Calibration
 from quietscope.models.denoiser import Denoiser
 from quietscope.models.export import export_onnx, parity_error
 from quietscope.models.gate import judge
@@ -21,6 +23,7 @@ from quietscope.models.training import TrainedModel, train
 __all__ = ["Judgement", "TimeBudget", "TrainingJob", "model_name"]
 
 _GRACE = 3.0
+_FEW = 3
 
 
 def model_name(channel: int) -> str:
@@ -52,6 +55,12 @@ class TimeBudget:
             # A machine that is busy with other things gets more time instead of a half-trained model.
             share = min(share, max(step / limits.min_steps, share / _GRACE))
         return share if limits.max_steps is None else max(share, step / limits.max_steps)
+
+
+def _calibration(denoiser: Denoiser) -> Calibration | None:
+    """What a model's own training found about the noise."""
+    figures = json.loads(denoiser.metadata.get("figures", "{}"))
+    return Calibration.from_figures(figures)
 
 
 @dataclass(frozen=True)
@@ -179,6 +188,8 @@ class TrainingJob:
             settings=self._settings.gate,
             indices=[key.t for key in keys],
             parity_error=None if trained is None else parity_error(trained, path),
+            # one or two frames say less about the noise than those that the model was trained on
+            calibration=_calibration(denoiser) if len(frames) < _FEW else None,
         )
         figures = {
             "method": denoiser.metadata.get("method"),

@@ -3,7 +3,7 @@
 What it is for: to say in photons how bright the specimen is, and to say when that cannot be known.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -157,7 +157,47 @@ class Calibration:
             "photons": self.photons,
             "gain_known": float(not self.doubts),
             "offset_known": float(self.offset_known),
+            "structure_only": float(self.structure_only),
+            "noise_level": self.noise.level,
         }
+
+    @classmethod
+    def from_figures(cls, figures: Mapping[str, float]) -> "Calibration | None":
+        """Take a calibration from its `figures`, as a model file holds them; None if some are missing.
+
+        The doubts' words are lost.
+        """
+        try:
+            return cls(
+                gain=figures["gain"],
+                gain_error=figures["gain_error"],
+                offset=figures["offset"],
+                offset_error=figures["offset_error"],
+                offset_range=(figures["offset_low"], figures["offset_high"]),
+                read_noise=figures["read_noise"],
+                variance_slope=figures["variance_slope"],
+                variance_intercept=figures["variance_intercept"],
+                noise=NoiseReport(
+                    figures["noise_std"],
+                    figures["twin_correlation"],
+                    figures["neighbour_correlation"],
+                    level=figures["noise_level"],
+                ),
+                lag_correlations=(
+                    figures["lag_correlation_1"],
+                    figures["lag_correlation_2"],
+                    figures["lag_correlation_3"],
+                    figures["lag_correlation_4"],
+                ),
+                saturated_share=figures["saturated_share"],
+                hot_pixels=round(figures["hot_pixels"]),
+                photons=figures["photons"],
+                doubts=() if figures["gain_known"] else ("the model's training could not count them",),
+                offset_known=bool(figures["offset_known"]),
+                structure_only=bool(figures["structure_only"]),
+            )
+        except KeyError:
+            return None
 
 
 def calibrate(frames: Sequence[NDArray[Any]]) -> Calibration:

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from quietscope.config.errors import ModelError
 from quietscope.config.science import GateSettings
-from quietscope.models.calibration import calibrate
+from quietscope.models.calibration import Calibration, calibrate
 from quietscope.models.coloured_noise import coloured_noise
 from quietscope.models.gate_pairs import Pair, choose_kind, make_pairs
 from quietscope.models.gaussian import blur
@@ -64,6 +64,7 @@ def judge(
     settings: GateSettings,
     parity_error: float | None,
     indices: Sequence[int] | None = None,
+    calibration: Calibration | None = None,
     seed: int = 0,
 ) -> Verdict:
     """Judge a model.
@@ -80,6 +81,8 @@ def judge(
         Largest |ONNX − PyTorch| over the scale of the frames; None for a model that comes as ONNX.
     indices
         Time index of each frame; None means that they are consecutive.
+    calibration
+        What is known of the channel's noise; None measures it on the held-out frames.
     seed
         Seed of the pure noise that is put in.
 
@@ -94,7 +97,7 @@ def judge(
     """
     if not held_out:
         raise ModelError("a model cannot be judged without a held-out frame; wait for the next frame")
-    calibration = calibrate(held_out)
+    calibration = calibration or calibrate(held_out)
     noise = calibration.noise
     scale = estimate_stream_scale(held_out).scale
     times = range(len(held_out)) if indices is None else indices

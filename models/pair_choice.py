@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from quietscope.config.settings import Settings
 from quietscope.models.calibration import Calibration, calibrate
+from quietscope.models.drift import holds_still
 from quietscope.models.mixed_twins import MixedTwins
 from quietscope.models.normalisation import Normaliser
 from quietscope.models.pairs import PairSource
@@ -35,9 +36,6 @@ _STILL = 0.004
 
 _USABLE = 0.5
 """Largest share of moving blocks between neighbouring frames that leaves enough to train on."""
-
-_LEAST_FRAMES = 4
-"""Fewest frames from which the mean of the others is a better target than a twin."""
 
 HELD_OUT_FROM = 3
 """Fewest frames of which a part is held out: of a single frame it would be a quarter of all there is to learn from."""
@@ -124,7 +122,7 @@ class _Choice:
 
     def _automatic(self) -> PairChoice:
         frames = self._set.frames
-        if len(frames) >= _LEAST_FRAMES and self._figures["moving_share"] <= _STILL:
+        if len(frames) > 1 and self._figures["moving_share"] <= _STILL and holds_still(frames):
             return self._still()
         if not self._correlated:
             return self._independent()
@@ -173,14 +171,16 @@ class _Choice:
         )
 
     def _independent(self) -> PairChoice:
-        if self._set.calibration.doubts:
+        calibration = self._set.calibration
+        if calibration.doubts and (calibration.gain > 0 or self._figures["noise_std"] <= 0):
             return PairChoice(
                 self._single("spatial"),
                 "trains on spatial twins of single frames, since photons cannot be counted",
             )
-        words = (
-            "trains on twins of single frames, of 2×2 blocks and of photo-electrons dealt out (mixed twins)"
+        dealt = (
+            "photo-electrons dealt out" if calibration.gain > 0 else "pixels with noise added and taken away"
         )
+        words = f"trains on twins of single frames, of 2×2 blocks and of {dealt} (mixed twins)"
         return PairChoice(self._single("mixed"), words)
 
     def _phase(self, k: int, words: str) -> PairChoice:

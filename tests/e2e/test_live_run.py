@@ -34,6 +34,7 @@ SUMMARY_KEYS = {
     "psnr_raw",
     "psnr_denoised",
     "slope",
+    "noise",
     "provider",
     "store",
     "exit_reason",
