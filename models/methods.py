@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 import torch
 
 from quietscope.config.settings import Settings
-from quietscope.models import adaptive_sn2n
+from quietscope.models import adaptive_sn2n, poisson2void
 from quietscope.models.method import Preparation
 from quietscope.models.protocols import TrainingSet
 
@@ -13,5 +13,8 @@ __all__ = ["METHODS", "Prepare"]
 
 Prepare = Callable[[TrainingSet, Settings, torch.device], Preparation]
 
-METHODS: Mapping[str, Prepare] = {"adaptive-sn2n": adaptive_sn2n.prepare}
+METHODS: Mapping[str, Prepare] = {
+    "adaptive-sn2n": adaptive_sn2n.prepare,
+    "poisson2void": poisson2void.prepare,
+}
 """Value of the setting ``method`` → what prepares its training."""
