@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 import torch
 
 from quietscope.config.settings import Settings
-from quietscope.models import adaptive_sn2n, fm2s, noise2sr
+from quietscope.models import adaptive_sn2n, fm2s, noise2sr, poisson2void
 from quietscope.models.method import Preparation
 from quietscope.models.protocols import TrainingSet
 
@@ -17,5 +17,6 @@ METHODS: Mapping[str, Prepare] = {
     "adaptive-sn2n": adaptive_sn2n.prepare,
     "fm2s": fm2s.prepare,
     "noise2sr": noise2sr.prepare,
+    "poisson2void": poisson2void.prepare,
 }
 """Value of the setting ``method`` → what prepares its training."""
