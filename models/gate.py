@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from quietscope.config.errors import ModelError
 from quietscope.config.science import GateSettings
 from quietscope.models.calibration import Calibration, calibrate
-from quietscope.models.coloured_noise import coloured_noise
+from quietscope.models.coloured_noise import SharedNoise
 from quietscope.models.gate_pairs import Pair, choose_kind, make_pairs
 from quietscope.models.gaussian import blur
 from quietscope.models.hot_pixels import find_hot_pixels, repair
@@ -104,9 +104,9 @@ def judge(
     kind = choose_kind(calibration, times, settings.max_twin_correlation)
     hot = find_hot_pixels([clean(frame) for frame in held_out])
     errors = _pair_errors(denoise, make_pairs(kind, held_out, times, hot, calibration, seed=seed))
-    lags = calibration.lag_correlations if calibration.is_correlated(settings.max_twin_correlation) else ()
-    fidelity = _fidelity(denoise, held_out, hot, lags, seed)
-    residue = _noise_residue(denoise, held_out[0].shape, noise, lags, seed)
+    shared = SharedNoise.of(calibration, settings.max_twin_correlation)
+    fidelity = _fidelity(denoise, held_out, hot, shared, seed)
+    residue = _noise_residue(denoise, held_out[0].shape, noise, shared, seed)
     figures: dict[str, float | None] = {
         **({} if parity_error is None else {"parity_error": parity_error}),
         "twin_correlation": noise.twin_correlation,
@@ -218,7 +218,7 @@ def _fidelity(
     denoise: Denoise,
     frames: Sequence[NDArray[Any]],
     hot: NDArray[np.bool_],
-    lag_correlations: Sequence[float],
+    shared: SharedNoise | None,
     seed: int,
 ) -> _Fidelity:
     """Regress raw on denoised, pooled over the frames, and find the largest change of a frame's mean.
@@ -231,9 +231,9 @@ def _fidelity(
     for frame in frames:
         image = repair(clean(frame), hot)
         whole = denoise(image)
-        shared = float(passed_noise(denoise, image, whole, rng, lag_correlations)[~hot].sum())
+        common = float(passed_noise(denoise, image, whole, rng, shared)[~hot].sum())
         raw, denoised = image[~hot], whole[~hot]
-        line.add(denoised, raw, shared=shared)
+        line.add(denoised, raw, shared=common)
         shifts.append(abs(float(np.mean(denoised, dtype=np.float64) - np.mean(raw, dtype=np.float64))))
     return _Fidelity(line.slope, line.slope_error, line.intercept, max(shifts))
 
@@ -242,7 +242,7 @@ def _noise_residue(
     denoise: Denoise,
     shape: tuple[int, ...],
     noise: NoiseReport,
-    lag_correlations: Sequence[float],
+    shared: SharedNoise | None,
     seed: int,
 ) -> float:
     """Standard deviation that comes out over the one that goes in, for noise as measured on an empty field.
@@ -251,7 +251,8 @@ def _noise_residue(
     """
     if noise.std <= 0:
         return 0.0
-    field = coloured_noise(shape, lag_correlations, np.random.default_rng(seed))
+    rng = np.random.default_rng(seed)
+    field = rng.standard_normal(shape, dtype=np.float32) if shared is None else shared.draw(shape, rng)
     field *= np.float32(noise.std) / max(float(field.std()), 1e-12)
     out = denoise(field + np.float32(noise.level))
     return float(np.std(out, dtype=np.float64)) / noise.std

@@ -15,6 +15,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from quietscope.models.coloured_noise import SharedNoise
 from quietscope.models.hot_pixels import find_hot_pixels, repair
 from quietscope.models.method import DenoisingNetwork
 from quietscope.models.normalisation import Normaliser
@@ -57,6 +58,7 @@ def fit_line(
     *,
     tile: int,
     seed: int,
+    shared: SharedNoise | None = None,
 ) -> Line:
     """Regress truth on denoised, pooled over the training frames.
 
@@ -74,6 +76,8 @@ def fit_line(
         Side of the tiles, pixels.
     seed
         Seed of the probing noise.
+    shared
+        Correlation of the frames' noise; None for independent noise.
 
     Returns
     -------
@@ -92,7 +96,7 @@ def fit_line(
     if pairs is not None:
         samples = _samples_of_pairs(network, pairs, rng)
     else:
-        samples = _samples_of_frames(network, normaliser, frames, rng, tile)
+        samples = _samples_of_frames(network, normaliser, frames, rng, tile=tile, shared=shared)
     for denoised, noisy, passed, weight in samples:
         x, y = denoised.ravel(), noisy.ravel()
         sums += weight * np.array([x.size, x.sum(), y.sum(), x @ x, x @ y - passed])
@@ -122,7 +126,9 @@ def _samples_of_frames(
     normaliser: Normaliser,
     frames: Sequence[NDArray[Any]],
     rng: np.random.Generator,
+    *,
     tile: int,
+    shared: SharedNoise | None,
 ) -> Iterator[tuple[Float64, Float64, float, float]]:
     """Give (denoised, raw, sum of noise x its part in denoised, weight) of tiles spread over all frames."""
     stride = network.stride
@@ -146,7 +152,8 @@ def _samples_of_frames(
         offset, scale = normaliser.parameters(crop[None], frames[index])
         raw = ((crop - offset[0]) / scale[0])[None]
         denoised = _apply(network, raw)
-        passed = float(passed_noise(lambda x: _apply(network, x), raw, denoised, rng)[inside].sum())
+        noise = passed_noise(lambda x: _apply(network, x), raw, denoised, rng, shared)
+        passed = float(noise[inside].sum())
         yield denoised[inside], raw[inside].astype(np.float64), passed, float(scale[0]) ** 2
 
 

@@ -5,13 +5,13 @@ of a frame's noise with the denoised frame is the noise variance times the denoi
 random perturbation measures that for any denoiser (Ramani, Blu and Unser, IEEE Trans. Image Process. 17, 1540, 2008).
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from quietscope.models.coloured_noise import coloured_noise
+from quietscope.models.coloured_noise import SharedNoise
 from quietscope.models.twins import split_diagonal
 
 __all__ = ["local_noise_std", "passed_noise"]
@@ -53,7 +53,7 @@ def passed_noise(
     image: NDArray[Any],
     denoised: NDArray[Any],
     rng: np.random.Generator,
-    lag_correlations: Sequence[float] = (),
+    shared: SharedNoise | None = None,
 ) -> NDArray[np.float64]:
     """Product of the noise in `image` with its own part in `denoised`, pixel by pixel; only its mean is meaningful.
 
@@ -65,18 +65,16 @@ def passed_noise(
         A noisy image (..., Y, X) and what the denoiser makes of it.
     rng
         Source of the probe.
-    lag_correlations
-        Correlation of the noise of pixels 1, 2, … apart, which the probe must share; none for independent noise.
+    shared
+        Correlation of the noise, which the probe must have as well; None for independent noise.
     """
-    if lag_correlations:
-        # measured and compared by their twins' difference, which knows only a part of correlated noise
-        field = coloured_noise(image.shape, lag_correlations, rng)
-        first, second = split_diagonal(field)
-        unit = field / max(float((first - second).std()), 1e-6)
-        probe = local_noise_std(image) * unit * np.float32(_PROBE)
+    strength = local_noise_std(image)
+    if shared is None:
+        field = rng.choice(np.array([-1, 1], dtype=np.float32), size=image.shape)
     else:
-        signs = rng.choice(np.array([-_PROBE, _PROBE], dtype=np.float32), size=image.shape)
-        probe = local_noise_std(image) * signs
+        # local_noise_std is that of the twins' difference, which knows only a part of shared noise
+        field = shared.draw(image.shape, rng) / np.float32(shared.twin_difference)
+    probe = np.float32(_PROBE) * strength * field
     answer = denoise((image + probe).astype(np.float32)) - denoised
     passed: NDArray[np.float64] = probe.astype(np.float64) * answer / _PROBE**2
     return passed

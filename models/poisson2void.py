@@ -121,9 +121,7 @@ def prepare(training_set: TrainingSet, settings: Settings, device: torch.device)
     network = network.to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     precision = settings.training.precision
     bfloat16 = precision == "bfloat16" or (precision == "auto" and multiplies_bfloat16(device))
-    stack = FrameStack(
-        frames, normaliser, patch=options.patch, multiple=network.stride, together=False
-    )
+    stack = FrameStack(frames, normaliser, patch=options.patch, multiple=network.stride, together=False)
     objective = PoissonObjective(
         network, stack, batch=options.batch, entropy=options.entropy, bfloat16=bfloat16
     )
@@ -147,4 +145,3 @@ def prepare(training_set: TrainingSet, settings: Settings, device: torch.device)
             "bfloat16": float(bfloat16),
         },
     )
-

@@ -130,9 +130,7 @@ class PoissonNetwork(TrueOutput):
     def _peak(self, logits: Tensor) -> Tensor:
         last = logits.shape[1] - 1
         index = logits.argmax(dim=1, keepdim=True)
-        middle, left, right = (
-            torch.gather(logits, 1, (index + step).clamp(0, last)) for step in (0, -1, 1)
-        )
+        middle, left, right = (torch.gather(logits, 1, (index + step).clamp(0, last)) for step in (0, -1, 1))
         bend = (2 * middle - left - right).clamp(min=1e-12)
         place = (index + (right - left) / (2 * bend)).clamp(0, last)
         return ((self._root + place * self._step).square() - self._at_zero) / self._per_unit

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from quietscope.config.errors import ModelError
 from quietscope.config.settings import Settings
+from quietscope.models.coloured_noise import SharedNoise
 from quietscope.models.hardware import choose_device, thread_limit
 from quietscope.models.hot_pixels import find_hot_pixels
 from quietscope.models.line import fit_line
@@ -106,6 +107,7 @@ def train(
     _check(training_set.frames)
     device = choose_device(settings.training.device)
     seed = settings.training.seed
+    calibration = training_set.calibration
     with thread_limit(settings.training.threads), torch.random.fork_rng(devices=_devices(device)):
         torch.manual_seed(seed)
         prepared = METHODS[settings.method](training_set, settings, device)
@@ -113,6 +115,7 @@ def train(
         fitted = fit(prepared, seed=seed, budget=budget, progress=progress)
         network = prepared.network.eval()
         viewed, frames = network.line_view(training_set.frames)
+        shared = SharedNoise.of(calibration, settings.gate.max_twin_correlation)
         line = fit_line(
             viewed,
             prepared.normaliser,
@@ -120,11 +123,11 @@ def train(
             prepared.line_pairs,
             tile=settings.tiling.tile,
             seed=seed,
+            shared=shared if viewed is network else None,
         )
         network.fold_line(line.slope, line.intercept)
     network = network.to("cpu")
     network = network.to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]
-    calibration = training_set.calibration
     figures = {
         **calibration.figures,
         **prepared.figures,

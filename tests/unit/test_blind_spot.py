@@ -63,4 +63,6 @@ def test_images_need_not_be_square_and_do_not_mix():
         together = network(images)
         assert together.shape == (3, 4, 8, 24)
         for index in range(3):
-            assert torch.allclose(network(images[index : index + 1])[0], together[index], rtol=1e-4, atol=1e-4)
+            assert torch.allclose(
+                network(images[index : index + 1])[0], together[index], rtol=1e-4, atol=1e-4
+            )

@@ -5,6 +5,9 @@ import pytest
 import torch
 
 from quietscope.config import Settings
+from quietscope.models.calibration import calibrate
+from quietscope.models.coloured_noise import SharedNoise
+from quietscope.models.gaussian import blur
 from quietscope.models.line import fit_line
 from quietscope.models.networks import DenoisingUNet
 from quietscope.models.normalisation import Normaliser
@@ -70,3 +73,25 @@ def test_constant_output_is_left_alone():
         source = choose_pairs(TrainingSet(frames, range(5)), normaliser, settings, 2).pairs
         line = fit_line(network, normaliser, frames, source if source.raw_inputs else None, tile=64, seed=0)
         assert (line.slope, line.intercept) == (1.0, 0.0)
+
+
+def test_noise_that_neighbours_share_is_taken_out_as_well():
+    truth = _scene()
+    rng = np.random.default_rng(0)
+    fields = [blur(rng.standard_normal(truth.shape, dtype=np.float32), 0.7) for _ in range(8)]
+    frames = [(truth + 9 * field / field.std()).astype(np.float32) for field in fields]
+    normaliser = Normaliser.calibrate("stream", frames)
+    network = _averager(1.0)
+    shared = SharedNoise.of(calibrate(frames), 0.3)
+    assert shared.lags[0] == pytest.approx(0.6, abs=0.05)
+    scaled = [((f - normaliser.stream.offset) / normaliser.stream.scale)[None, None] for f in frames]
+    with torch.inference_mode():
+        denoised = np.concatenate([network(torch.from_numpy(image)).numpy().ravel() for image in scaled])
+    target = np.tile(((truth - normaliser.stream.offset) / normaliser.stream.scale).ravel(), len(frames))
+    slope = np.polyfit(denoised.astype(np.float64), target, 1)[0]
+    white, coloured = (
+        fit_line(network, normaliser, frames, None, tile=192, seed=0, shared=known).slope
+        for known in (None, shared)
+    )
+    assert coloured == pytest.approx(slope, rel=0.02)
+    assert abs(white - slope) > 2 * abs(coloured - slope)

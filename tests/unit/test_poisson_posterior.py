@@ -17,7 +17,9 @@ def test_levels_are_equidistant_in_noise():
     assert poisson_levels(0.0, 1.0, 16)[0] > 0
 
 
-@pytest.mark.parametrize(("low", "high", "count"), [(3, 3, 16), (-1, 5, 16), (0, np.inf, 16), (0, np.nan, 16), (0, 1, 1)])
+@pytest.mark.parametrize(
+    ("low", "high", "count"), [(3, 3, 16), (-1, 5, 16), (0, np.inf, 16), (0, np.nan, 16), (0, 1, 1)]
+)
 def test_levels_that_cannot_be_are_refused(low, high, count):
     with pytest.raises(ModelError, match="levels of intensity"):
         poisson_levels(low, high, count)
