@@ -51,13 +51,13 @@ class Poisson2VoidSettings(Section):
     unit_gain: bool = False
     """Take one grey level for one photo-electron, as the paper does, instead of the calibrated gain and offset."""
 
-    bins: int = Field(default=128, ge=16, le=512)
+    bins: int = Field(default=64, ge=16, le=512)
     """Intensities that the network tells apart (paper: 256)."""
 
     entropy: float = Field(default=0.01, ge=0, le=1)
     """Weight of the prior's entropy in the loss (paper: 0.01)."""
 
-    width: int = Field(default=32, ge=8, le=96, multiple_of=8)
+    width: int = Field(default=16, ge=8, le=96, multiple_of=8)
     """Feature maps of the network (paper: 48)."""
 
     patch: int = Field(default=64, ge=32, le=512, multiple_of=32)
@@ -66,5 +66,5 @@ class Poisson2VoidSettings(Section):
     batch: int = Field(default=8, ge=1, le=256)
     """Patches per training step (paper: 1)."""
 
-    learning_rate: float = Field(default=1e-3, gt=0, le=0.1)
+    learning_rate: float = Field(default=3e-3, gt=0, le=0.1)
     """Peak learning rate."""

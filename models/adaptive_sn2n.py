@@ -14,8 +14,9 @@ from quietscope.models.hardware import multiplies_bfloat16
 from quietscope.models.method import Preparation
 from quietscope.models.networks import DenoisingUNet
 from quietscope.models.normalisation import Normaliser
-from quietscope.models.pair_choice import HELD_OUT_FROM, choose_pairs
+from quietscope.models.pair_choice import choose_pairs
 from quietscope.models.pair_objective import PairObjective
+from quietscope.models.patches import HELD_OUT_FROM
 from quietscope.models.phase_network import PhaseSplit
 from quietscope.models.protocols import TrainingSet
 

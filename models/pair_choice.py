@@ -19,7 +19,7 @@ from quietscope.models.drift import holds_still
 from quietscope.models.mixed_twins import MixedTwins
 from quietscope.models.normalisation import Normaliser
 from quietscope.models.pairs import PairSource
-from quietscope.models.patches import FrameStack
+from quietscope.models.patches import HELD_OUT_FROM, FrameStack
 from quietscope.models.phases import phase_count, split_phases
 from quietscope.models.protocols import TrainingSet
 from quietscope.models.spatial_twins import SpatialTwins
@@ -29,16 +29,13 @@ from quietscope.models.temporal_twins import TemporalTwins
 from quietscope.models.thinned_twins import ThinnedTwins
 from quietscope.models.thinning import Thinning
 
-__all__ = ["HELD_OUT_FROM", "PairChoice", "choose_pairs"]
+__all__ = ["PairChoice", "choose_pairs"]
 
 _STILL = 0.004
 """Largest share of moving blocks in a scene that counts as still: fixed cells showed 0.002, living ones 0.04-0.8."""
 
 _USABLE = 0.5
 """Largest share of moving blocks between neighbouring frames that leaves enough to train on."""
-
-HELD_OUT_FROM = 3
-"""Fewest frames of which a part is held out: of a single frame it would be a quarter of all there is to learn from."""
 
 
 @dataclass(frozen=True)

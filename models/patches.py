@@ -10,7 +10,10 @@ from numpy.typing import NDArray
 from quietscope.models.hot_pixels import find_hot_pixels, repair
 from quietscope.models.normalisation import Normaliser
 
-__all__ = ["MARGIN", "FrameStack", "Places", "turn"]
+__all__ = ["HELD_OUT_FROM", "MARGIN", "FrameStack", "Places", "turn"]
+
+HELD_OUT_FROM = 3
+"""Fewest frames of which a part is held out: of a single frame it would be a quarter of all there is to learn from."""
 
 MARGIN = 16
 """Pixels around a patch that its interpolation may look at."""
@@ -47,7 +50,12 @@ class FrameStack:
     together
         Whether all frames hold out the same rows (pairs of frames show the same place) or each its own.
     hold_out
-        Whether a part of the frames is never trained on.
+        Whether a part of the frames is never trained on; by default if there are at least `HELD_OUT_FROM`.
+
+    Attributes
+    ----------
+    holds_out
+        Whether it is so.
 
     Notes
     -----
@@ -63,7 +71,7 @@ class FrameStack:
         patch: int,
         multiple: int,
         together: bool,
-        hold_out: bool = True,
+        hold_out: bool | None = None,
     ) -> None:
         self.shape: tuple[int, int] = frames[0].shape[0], frames[0].shape[1]
         self.count = len(frames)
@@ -83,7 +91,8 @@ class FrameStack:
         self._total: NDArray[np.float32] | None = None
         # rules that look at the whole frame are asked once per frame, not once per patch
         self._frame_scales = [normaliser.parameters(f[None, :1, :1], f) for f in frames]
-        self._training, self._held_out = self._split(together=together, hold_out=hold_out)
+        self.holds_out = self.count >= HELD_OUT_FROM if hold_out is None else hold_out
+        self._training, self._held_out = self._split(together=together, hold_out=self.holds_out)
 
     def _split(
         self, *, together: bool, hold_out: bool

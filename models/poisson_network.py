@@ -61,8 +61,10 @@ class PoissonNetwork(TrueOutput):
         roots, weights = np.sqrt(levels), shares / shares.sum()
         self._mean_root = float(weights @ roots)
         self._std_root = max(float(weights @ (roots - self._mean_root) ** 2) ** 0.5, self._step)
+        bias = self.blind_spot.head.bias
+        assert bias is not None
         with torch.no_grad():
-            self.blind_spot.head.bias.copy_(torch.from_numpy(np.log(weights).astype(np.float32)))
+            bias.copy_(torch.from_numpy(np.log(weights).astype(np.float32)))
         column = np.asarray(levels, dtype=np.float64).reshape(1, -1, 1, 1)
         # relative to the highest level, which keeps the terms small where many photo-electrons were counted
         for name, values in {
@@ -82,7 +84,7 @@ class PoissonNetwork(TrueOutput):
         return image * self._per_unit + self._at_zero
 
     def log_likelihood(self, electrons: Tensor) -> Tensor:
-        """Logarithm of each level's likelihood, (...) -> (..., K), relative to the best intensity there is a level for."""
+        """Logarithm of each level's likelihood, (...) -> (..., K), relative to the best level there is."""
         q = electrons.unsqueeze(-1)
         best = q.clamp(self._lowest, self._highest)
         return (q * self._log_levels.flatten() + self._less_levels.flatten()) - (

@@ -47,19 +47,27 @@ class PoissonObjective:
         self._entropy = entropy
         self._bfloat16 = bfloat16
         self._device = next(network.parameters()).device
-        self.held_out: NDArray[np.float32] = self._patches(stack.held_out_places())
+        self._held_out = stack.held_out_places()
+        self.held_out: NDArray[np.float32] = self._patches(self._held_out)
 
     def loss(self, rng: np.random.Generator) -> Tensor:
         """Loss of one random batch; see `quietscope.models.method.Objective`."""
-        patches = self._patches(self._stack.random_places(self._batch, rng))
-        return self._loss(turn(patches, rng.integers(0, 8, size=self._batch)))
+        places = self._stack.random_places(self._batch, rng)
+        orientations = rng.integers(0, 8, size=self._batch)
+        return self._loss(
+            turn(self._patches(places), orientations), turn(self._counted(places), orientations)
+        )
 
-    def validate(self) -> float:
-        """Loss on the places held out."""
-        parts = [self.held_out[i : i + _MOST] for i in range(0, len(self.held_out), _MOST)]
-        return sum(float(self._loss(part)) * len(part) for part in parts) / len(self.held_out)
+    def validate(self) -> float | None:
+        """Loss on the places held out; None if training sees them all."""
+        if not self._stack.holds_out:
+            return None
+        counted = self._counted(self._held_out)
+        parts = [slice(i, i + _MOST) for i in range(0, len(self.held_out), _MOST)]
+        losses = [float(self._loss(self.held_out[part], counted[part])) for part in parts]
+        return float(np.average(losses, weights=[len(self.held_out[part]) for part in parts]))
 
-    def _loss(self, patches: NDArray[np.float32]) -> Tensor:
+    def _loss(self, patches: NDArray[np.float32], counted: NDArray[np.float32]) -> Tensor:
         images = torch.from_numpy(np.ascontiguousarray(patches))[:, None]
         images = images.to(self._device, memory_format=torch.channels_last)
         electrons = self._network.electrons(images)
@@ -68,11 +76,20 @@ class PoissonObjective:
         # sums over the last axis, whose values lie side by side in memory, were measured to be five times faster
         log_prior = torch.log_softmax(logits.float().permute(0, 2, 3, 1), dim=-1)
         log_likelihood = self._network.log_likelihood(electrons[:, 0])
-        loss = -torch.logsumexp(log_prior + log_likelihood, dim=-1).mean()
+        losses = -torch.logsumexp(log_prior + log_likelihood, dim=-1)
         if self._entropy:
-            loss = loss - self._entropy * (log_prior.exp() * log_prior).sum(dim=-1).mean()
-        return loss
+            losses = losses - self._entropy * (log_prior.exp() * log_prior).sum(dim=-1)
+        weights = torch.from_numpy(np.ascontiguousarray(counted)).to(self._device)
+        return (losses * weights).sum() / weights.sum().clamp(min=1)
 
     def _patches(self, places: Places) -> NDArray[np.float32]:
+        """Normalised frames as they are: a bridged pixel would tell its neighbours their own numbers."""
         offset, scale = self._stack.scales(places)
-        return (self._stack.cut(places, repaired=True) - offset) / scale
+        return (self._stack.cut(places, repaired=False) - offset) / scale
+
+    def _counted(self, places: Places) -> NDArray[np.float32]:
+        """1 where a pixel counts, 0 where it is hot; of a single frame all count, since lonely photons look hot."""
+        raw = self._stack.cut(places, repaired=False)
+        if self._stack.count == 1:
+            return np.ones_like(raw)
+        return (raw == self._stack.cut(places, repaired=True)).astype(np.float32)

@@ -3,8 +3,8 @@
 Intensities are expected numbers of photo-electrons. The prior of a pixel is a probability for each of K levels;
 the pixel's own measured number q makes it a posterior.
 
-*The likelihood* is ``q·log λ − λ`` up to a constant of q, for any real q. Numbers measured by a camera of known gain are
-not whole, and read noise makes some of them negative. This form is the Poisson probability with the factorial
+*The likelihood* is ``q·log λ − λ`` up to a constant of q, for any real q. Numbers measured by a camera of known gain
+are not whole, and read noise makes some of them negative. This form is the Poisson probability with the factorial
 continued, and needs no more than that the variance equals the mean: its maximum over independent pixels is their mean
 whatever the rest of their distribution, so that neither is biased (quasi-likelihood: Wedderburn, Biometrika 61, 439,
 1974). Dividing by a sum over whole q would bias faint pixels.
