@@ -93,7 +93,7 @@ def prepare(training_set: TrainingSet, settings: Settings, device: torch.device)
     levels = poisson_levels(low**2, high**2, options.bins)
     network = PoissonNetwork(
         levels,
-        _shares(roots, options.bins, (low, high)),
+        (float(roots.mean()), float(roots.std())),
         electrons_per_unit=normaliser.stream.scale / gain,
         electrons_at_zero=(normaliser.stream.offset - offset) / gain,
         estimate=options.estimate,
@@ -122,13 +122,3 @@ def prepare(training_set: TrainingSet, settings: Settings, device: torch.device)
             "bfloat16": float(bfloat16),
         },
     )
-
-
-def _shares(roots: NDArray[Any], bins: int, ends: tuple[float, float]) -> NDArray[np.float64]:
-    """Pixels at each level, not of whole grey levels but spread as wide as their noise."""
-    counts = np.histogram(roots, bins, ends)[0].astype(np.float64)
-    width = _NOISE * bins / (ends[1] - ends[0])
-    distance = np.subtract.outer(np.arange(bins), np.arange(bins)) / width
-    kernels = np.exp(-0.5 * distance**2)
-    spread: NDArray[np.float64] = kernels / kernels.sum(axis=0) @ counts
-    return spread + 1.0

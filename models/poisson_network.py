@@ -25,9 +25,8 @@ class PoissonNetwork(TrueOutput):
     levels
         Intensities that are told apart, photo-electrons, shape (K,); see
         `quietscope.models.poisson_posterior.poisson_levels`.
-    shares
-        Share of the frames' pixels at each level, shape (K,), > 0: the prior that training starts from, without which
-        it was measured to spend its first hundreds of steps on finding it.
+    usual
+        Mean and standard deviation of the frames' square roots of photo-electrons.
     electrons_per_unit, electrons_at_zero
         Photo-electrons = ``electrons_per_unit * normalised + electrons_at_zero``.
     estimate
@@ -38,12 +37,13 @@ class PoissonNetwork(TrueOutput):
 
     _log_levels: Tensor
     _less_levels: Tensor
+    _roots: Tensor
     _normalised_levels: Tensor
 
     def __init__(
         self,
         levels: NDArray[Any],
-        shares: NDArray[Any],
+        usual: tuple[float, float],
         *,
         electrons_per_unit: float,
         electrons_at_zero: float,
@@ -52,24 +52,23 @@ class PoissonNetwork(TrueOutput):
     ) -> None:
         super().__init__()
         self.estimate: Estimate = estimate
-        self.blind_spot = BlindSpotNet(len(levels), width)
+        self.blind_spot = BlindSpotNet(len(levels) + 2, width)
         self._per_unit = electrons_per_unit
         self._at_zero = electrons_at_zero
         self._lowest, self._highest = float(levels[0]), float(levels[-1])
         self._root = float(np.sqrt(levels[0]))
         self._step = float(np.sqrt(levels[1]) - np.sqrt(levels[0]))
-        roots, weights = np.sqrt(levels), shares / shares.sum()
-        self._mean_root = float(weights @ roots)
-        self._std_root = max(float(weights @ (roots - self._mean_root) ** 2) ** 0.5, self._step)
+        self._mean_root, self._std_root = usual[0], max(usual[1], self._step)
         bias = self.blind_spot.head.bias
         assert bias is not None
         with torch.no_grad():
-            bias.copy_(torch.from_numpy(np.log(weights).astype(np.float32)))
+            bias[-1] = 1.0
         column = np.asarray(levels, dtype=np.float64).reshape(1, -1, 1, 1)
         # relative to the highest level, which keeps the terms small where many photo-electrons were counted
         for name, values in {
             "log_levels": np.log(column / column.max()),
             "less_levels": column.max() - column,
+            "roots": (np.sqrt(column) - self._mean_root) / self._std_root,
             "normalised_levels": (column - electrons_at_zero) / electrons_per_unit,
         }.items():
             self.register_buffer(f"_{name}", torch.from_numpy(values.astype(np.float32)), persistent=False)
@@ -94,9 +93,13 @@ class PoissonNetwork(TrueOutput):
     def prior(self, electrons: Tensor) -> Tensor:
         """Unnormalised logarithm of the prior from the surroundings of each pixel, (N, 1, H, W) -> (N, K, H, W).
 
-        The blind-spot network is given square roots, in which the noise is the same everywhere.
+        The blind-spot network is given square roots, in which the noise is the same everywhere. It answers with a
+        normal distribution of the square root, its centre and its precision, and with what each level's logarithm
+        differs from that: levels alone were measured to be learnt five times as slowly.
         """
-        logits: Tensor = self.blind_spot((electrons.clamp(min=0).sqrt() - self._mean_root) / self._std_root)
+        features: Tensor = self.blind_spot((electrons.clamp(min=0).sqrt() - self._mean_root) / self._std_root)
+        centre, precision = features[:, -2:-1].float(), functional.softplus(features[:, -1:].float())
+        logits: Tensor = features[:, :-2].float() - 0.5 * ((self._roots - centre) * precision).square()
         return logits
 
     def forward(self, image: Tensor) -> Tensor:

@@ -92,4 +92,5 @@ class PoissonObjective:
         raw = self._stack.cut(places, repaired=False)
         if self._stack.count == 1:
             return np.ones_like(raw)
-        return (raw == self._stack.cut(places, repaired=True)).astype(np.float32)
+        counted: NDArray[np.float32] = (raw == self._stack.cut(places, repaired=True)).astype(np.float32)
+        return counted
