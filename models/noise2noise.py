@@ -1,7 +1,7 @@
 """Noise2Noise on the network of Noise2SR, for comparisons: what a second capture of every field would bring.
 
-Source: Lehtinen et al., ICML 2018, written anew from the description. It is no method of the settings, since a live series
-has no second capture.
+Source: Lehtinen et al., ICML 2018, written anew from the description. It is no method of the settings, since a live
+series has no second capture.
 """
 
 from collections.abc import Sequence

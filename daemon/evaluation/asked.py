@@ -66,8 +66,8 @@ class Asked:
     def _preset(self, name: str, out: Path, command: str) -> int:
         if self.sources or self.references or self.methods or self.profile or self.empty:
             msg = (
-                f"--preset {name} brings its own images and methods; leave out SOURCE, --reference, --method, --profile and "
-                "--empty, or leave out --preset"
+                f"--preset {name} brings its own images and methods; leave out SOURCE, --reference, --method, "
+                "--profile and --empty, or leave out --preset"
             )
             raise SettingsError(msg)
         if name not in PRESETS:

@@ -1,7 +1,7 @@
 """The Fluorescence Microscopy Denoising images, as far as a folder holds them.
 
-Zhang et al., CVPR 2019, doi 10.7274/r0-ed2r-4052. ``fmd/raw`` and ``fmd/gt`` hold noisy images and references under the same
-names (``Confocal_FISH_1.png``: microscope, specimen, capture); ``fmd_50captures`` one field, captured 50 times.
+Zhang et al., CVPR 2019, doi 10.7274/r0-ed2r-4052. ``fmd/raw`` and ``fmd/gt`` hold noisy images and references under
+the same names (``Confocal_FISH_1.png``: microscope, specimen, capture); ``fmd_50captures`` one field, 50 times.
 """
 
 from pathlib import Path

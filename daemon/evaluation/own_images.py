@@ -82,7 +82,7 @@ class OwnImages:
             known = list(truths.values())
             truth = _matched(frames, known[min(number, len(known) - 1)], reference) if reference else None
             if empty is not None and empty.shape != frames[0].shape:
-                msg = f"{self.empty} is {empty.shape}, and frames of {source} are {frames[0].shape}; give a mask of one frame"
+                msg = f"{self.empty} is {empty.shape}, and frames of {source} {frames[0].shape}; give a mask of a frame"
                 raise RunError(msg)
             base = Case(title, frames, frames, truth, empty, network=self.network, groups=(title,))
             if self.each:

@@ -7,7 +7,7 @@ import os
 import platform
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +21,7 @@ from quietscope.daemon.evaluation.item import Published
 
 __all__ = ["Report"]
 
-_PACKAGES = ("quietscope", "torch", "onnxruntime", "numpy", "scikit-image")
+_PACKAGES = ("quietscope", "torch", "onnxruntime", "onnxruntime-gpu", "numpy", "scikit-image")
 
 
 @dataclass(frozen=True)
@@ -99,13 +99,12 @@ class Report:
 
     def _means(self) -> list[_Row]:
         """Means over the cases of each group, and what papers say of it."""
-        if len({row.case for row in self._rows}) < 2:
-            return [_Row(item.group, item.name, item.figures) for item in self._published]
         found = []
         groups = dict.fromkeys(group for row in self._rows for group in row.groups)
         groups |= dict.fromkeys(item.group for item in self._published)
         for group in groups:
-            rows = [row for row in self._rows if group in row.groups]
+            # a group that is one case stands in the first table already
+            rows = [row for row in self._rows if group in row.groups and group != row.case]
             for contender in dict.fromkeys(row.contender for row in rows):
                 of_one = [row.figures for row in rows if row.contender == contender]
                 keys = dict.fromkeys(key for figures in of_one for key in figures)
@@ -147,8 +146,8 @@ class Report:
         parts += [self.words] if self.words else []
         parts += [_table("case", columns, self._rows)] if self._rows else []
         if means:
-            number = Column("cases", "cases", ".0f", "cases in a mean")
-            parts.append(_table("mean of", [number, *columns], means))
+            number = Column("cases", "cases", ".0f", "number of cases")
+            parts.append(_table("group", [number, *columns], means))
         parts += [f"* {note}" for note in self._notes]
         parts.append("; ".join(f"*{column.head}*: {column.words}" for column in columns) + ".")
         return "\n\n".join(parts) + "\n"
@@ -185,8 +184,6 @@ def _versions() -> dict[str, str]:
 
 
 def _installed(name: str) -> bool:
-    from importlib.metadata import PackageNotFoundError
-
     try:
         version(name)
     except PackageNotFoundError:

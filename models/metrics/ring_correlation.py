@@ -52,8 +52,8 @@ def ring_correlation(first: NDArray[Any], second: NDArray[Any]) -> RingCorrelati
     Notes
     -----
     Nieuwenhuizen et al., Nature Methods 10, 557 (2013): threshold 1/7, here of the mean of three neighbouring rings; a
-    Hann window keeps the edges of the frame out. One model has denoised both captures: what it makes of any noise counts
-    as shown by both, so the figure is a bound for denoised images.
+    Hann window keeps the edges of the frame out. Where one model has denoised both captures, what it makes of any noise
+    counts as shown by both: for denoised images the figure is a bound.
     """
     if first.shape != second.shape or min(first.shape) < 16:
         msg = f"ring correlation: shapes {first.shape} and {second.shape}; give two captures of at least 16×16 pixels"

@@ -35,8 +35,8 @@ def skeleton(image: NDArray[Any], threshold: float) -> Skeleton:
     image
         Shape (Y, X), real dtype, grey levels.
     threshold
-        Brighter pixels are structure, grey levels: the same for an image and its reference, since intensities are on one
-        scale.
+        Brighter pixels are structure, grey levels: the same for an image and its reference, since intensities are on
+        one scale.
 
     Returns
     -------

@@ -65,8 +65,8 @@ def _with(case: Case, frames: int) -> Case:
 
 FEW_FRAMES = {
     "few-frames": Preset(
-        "PSNR against seconds of training, against the number of frames, and against the network: 50 real captures of a "
-        "confocal field, of which every fourth from the 21st on is scored. Seconds are those of this machine.",
+        "PSNR against seconds of training, against the number of frames, and against the network: 50 real captures of "
+        "a confocal field, of which every fourth from the 21st on is scored. Seconds are those of this machine.",
         _make,
     )
 }

@@ -101,15 +101,15 @@ def _table_2(data: Path | None, captures: int) -> Iterator[Item]:
 
 NOISE2SR = {
     "noise2sr-table1": Preset(
-        "Noise2SR, Table 1: synthetic noise on the confocal and two-photon references of FMD, rounded to uint8. Each image is "
-        "learnt alone (width 16, batch 4, 400 steps); the paper trains on the whole data set. Noise2Noise has two captures of "
-        "the one image.",
+        "Noise2SR, Table 1: synthetic noise on the confocal and two-photon references of FMD, rounded to uint8. Each "
+        "image is learnt alone (width 16, batch 4, 400 steps); the paper trains on the whole data set. Noise2Noise has "
+        "two captures of the one image.",
         _table_1,
     ),
     "noise2sr-table2": Preset(
-        "Noise2SR, Table 2: real noise. Each image is learnt alone (width 16, batch 4, 1,200 steps), which is what a live "
-        "series allows; the paper trains on 18 other fields of view of each configuration. Noise2Noise has one more capture of "
-        "the same field.",
+        "Noise2SR, Table 2: real noise. Each image is learnt alone (width 16, batch 4, 1,200 steps), as in a live "
+        "series; the paper trains on 18 other fields of view of each configuration. Noise2Noise has one more capture of the "
+        "same field.",
         _table_2,
     ),
 }
