@@ -89,8 +89,9 @@ class MeasuredNoise:
             dark = np.float32(-self.intercept / self.slope)
             noisy = _shot(image - dark, 1 / self.slope, rng) + dark
         else:
-            noisy = image + rng.normal(0, self.intercept**0.5, image.shape)
-        return np.clip(noisy, *self.limits).astype(np.float32)
+            noisy = (image + rng.normal(0, self.intercept**0.5, image.shape)).astype(np.float32)
+        bounded: Float32 = np.clip(noisy, *self.limits).astype(np.float32)
+        return bounded
 
 
 def _shot(image: Float32, photons: float, rng: np.random.Generator) -> Float32:

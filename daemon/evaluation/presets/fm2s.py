@@ -140,14 +140,14 @@ def _table_4(data: Path | None, _: int) -> Iterator[Item]:
 FM2S = {
     "fm2s-table1": Preset(
         "FM2S, Table 1: PSNR and SSIM on the FMD test images as uint8, data range 255. Noisy and median rows take "
-        "every pair there is; methods that learn take one capture of each configuration (`--captures 4` takes all) and 900 "
-        "steps instead of 3,750, each on the one image that it denoises.",
+        "every pair there is; methods that learn take one capture of each configuration (`--captures 4` takes all) "
+        "and 900 steps instead of 3,750, each on the one image that it denoises.",
         _table_1,
     ),
     "fm2s-table2": Preset(
         "FM2S, Table 2: noise levels made by averaging the first 1 to 16 captures of one confocal field, which are "
-        "part of the reference too (the paper averages captures of 12 configurations); 900 steps. Measured factors: the "
-        "noise that is added is as strong as the calibration finds that of the image.",
+        "part of the reference too (the paper averages captures of 12 configurations); 900 steps. Measured factors: "
+        "the noise that is added is as strong as the calibration finds that of the image.",
         _table_2,
     ),
     "fm2s-table3": Preset(

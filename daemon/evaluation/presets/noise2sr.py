@@ -108,8 +108,8 @@ NOISE2SR = {
     ),
     "noise2sr-table2": Preset(
         "Noise2SR, Table 2: real noise. Each image is learnt alone (width 16, batch 4, 1,200 steps), as in a live "
-        "series; the paper trains on 18 other fields of view of each configuration. Noise2Noise has one more capture of the "
-        "same field.",
+        "series; the paper trains on 18 other fields of view of each configuration. Noise2Noise has one more capture "
+        "of the same field.",
         _table_2,
     ),
 }
