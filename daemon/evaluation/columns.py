@@ -1,5 +1,6 @@
 """Columns of an evaluation's tables."""
 
+import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
@@ -32,7 +33,7 @@ class Column:
 
     def text(self, value: float | None) -> str:
         """The figure as printed; a dash where there is none."""
-        return "–" if value is None or value != value else f"{value * self.factor:{self.digits}}"  # noqa: PLR0124
+        return "–" if value is None or math.isnan(value) else f"{value * self.factor:{self.digits}}"
 
 
 COLUMNS = (

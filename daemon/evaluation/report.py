@@ -64,9 +64,9 @@ class Report:
     out: Path
     command: str
     words: str = ""
-    _rows: list[_Row] = field(default_factory=list)
-    _published: list[Published] = field(default_factory=list)
-    _notes: list[str] = field(default_factory=list)
+    _rows: list[_Row] = field(default_factory=list, init=False)
+    _published: list[Published] = field(default_factory=list, init=False)
+    _notes: list[str] = field(default_factory=list, init=False)
 
     def __post_init__(self) -> None:
         try:

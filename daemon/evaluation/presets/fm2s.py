@@ -151,8 +151,9 @@ FM2S = {
         _table_2,
     ),
     "fm2s-table3": Preset(
-        "FM2S, Table 3: weights, work, memory and time for one 512×512 image. Times of the paper are of other "
-        "machines; work counts a multiplication with its addition as two; memory is the growth of the whole process.",
+        "FM2S, Table 3: weights, work, memory and time for one 512×512 image. Times of the paper are of other machines. "
+        "Work counts a multiplication with its addition as two. Memory is the growth of the process while it trains; "
+        "what an earlier row has left free is used again, so it is a lower bound.",
         _table_3,
     ),
     "fm2s-table4": Preset(
