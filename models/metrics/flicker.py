@@ -24,12 +24,12 @@ def flicker(frames: Sequence[NDArray[Any]], dark: float = 0.0) -> float:
     Returns
     -------
     float
-        0.005 means that frame means are within 0.5 %.
+        0.005 means that frame means are within 0.5 %; nan where the mean of all is not above `dark`.
 
     Raises
     ------
     quietscope.config.ModelError
-        If there are fewer than two frames, or their mean is not above `dark`.
+        If there are fewer than two frames.
     """
     if len(frames) < 2:
         raise ModelError(f"flicker: {len(frames)} frames; give at least two of a static series")

@@ -151,8 +151,8 @@ FM2S = {
         _table_2,
     ),
     "fm2s-table3": Preset(
-        "FM2S, Table 3: weights, work, memory and time for one 512×512 image. Times of the paper are of other machines. "
-        "Work counts a multiplication with its addition as two. Memory is the growth of the process while it trains; "
+        "FM2S, Table 3: weights, work, memory and time for one 512×512 image. Times of the paper are of other "
+        "machines; work counts a multiplication with its addition as two. Memory is the growth of the process while it trains; "
         "what an earlier row has left free is used again, so it is a lower bound.",
         _table_3,
     ),
