@@ -84,7 +84,7 @@ COLUMNS = (
     Column("steps", "steps", ".0f", "training steps"),
     Column("ms_per_frame", "ms/frame", ".0f", "median time of one frame"),
     Column("weights", "weights", ",.0f", "trained weights"),
-    Column("gflop", "GFLOP", ".2f", "work of one frame in one piece"),
+    Column("gmac", "GMAC", ".2f", "10⁹ multiplications with their additions for one frame in one piece"),
     Column("memory_mb", "memory, MB", ".0f", "growth of resident memory while training"),
 )
 """All there are, in order of printing."""

@@ -6,7 +6,7 @@ from typing import Self
 
 import psutil
 
-__all__ = ["MemoryPeak", "giga_flops"]
+__all__ = ["MemoryPeak", "giga_macs"]
 
 _EVERY_S = 0.02
 
@@ -42,8 +42,8 @@ class MemoryPeak:
             self._peak = max(self._peak, self._process.memory_info().rss)
 
 
-def giga_flops(network: object, shape: tuple[int, int]) -> float:
-    """Floating-point operations of one frame in one piece, 10⁹ (a multiplication with its addition counts as two).
+def giga_macs(network: object, shape: tuple[int, int]) -> float:
+    """Multiplications with their additions for one frame in one piece, 10⁹.
 
     Parameters
     ----------
@@ -61,4 +61,4 @@ def giga_flops(network: object, shape: tuple[int, int]) -> float:
     height, width = (-(-side // network.stride) * network.stride for side in shape)
     with FlopCounterMode(display=False) as counter, torch.inference_mode():
         network(torch.zeros(1, 1, height, width))
-    return float(counter.get_total_flops()) / 1e9
+    return float(counter.get_total_flops()) / 2e9  # each counts as two

@@ -78,11 +78,11 @@ class FMD:
         assert self._pairs is not None
         return _read(self._pairs / "gt" / f"{name}.png")
 
-    def case(self, name: str, *, costs: bool = False) -> Case:
+    def case(self, name: str) -> Case:
         """One image, learnt from and scored."""
         raw = self.raw(name)
         groups = (name.partition("_")[0], "all")
-        return Case(name, [raw], [raw], [self.reference(name)], groups=groups, zero_shot=True, costs=costs)
+        return Case(name, [raw], [raw], [self.reference(name)], groups=groups, zero_shot=True)
 
     def captures(self) -> tuple[list[NDArray[Any]], NDArray[Any]] | None:
         """The captures of one field in order, and their mean, uint8; none if they are not there."""

@@ -103,8 +103,9 @@ class Report:
         groups = dict.fromkeys(group for row in self._rows for group in row.groups)
         groups |= dict.fromkeys(item.group for item in self._published)
         for group in groups:
-            # a group that is one case stands in the first table already
-            rows = [row for row in self._rows if group in row.groups and group != row.case]
+            rows = [row for row in self._rows if group in row.groups]
+            if len({row.case for row in rows}) < 2:  # stands in the first table already
+                rows = []
             for contender in dict.fromkeys(row.contender for row in rows):
                 of_one = [row.figures for row in rows if row.contender == contender]
                 keys = dict.fromkeys(key for figures in of_one for key in figures)

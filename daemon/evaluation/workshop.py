@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from quietscope.config import ModelError, Settings
 from quietscope.daemon.evaluation.case import Case
 from quietscope.daemon.evaluation.contender import Contender
-from quietscope.daemon.evaluation.costs import MemoryPeak, giga_flops
+from quietscope.daemon.evaluation.costs import MemoryPeak, giga_macs
 from quietscope.daemon.training_job import TimeBudget
 from quietscope.models import noise2noise
 from quietscope.models.baselines import BASELINES
@@ -38,7 +38,7 @@ class Tool:
     denoise
         From a frame (Y, X) to the denoised frame, float32, same shape, grey levels.
     figures
-        ``train_s``, ``steps``, ``weights``, and of costs ``gflop`` and ``memory_mb``; empty for a baseline.
+        ``train_s``, ``steps``, ``weights``, and of costs ``gmac`` and ``memory_mb``; empty for a baseline.
     without_line
         Takes the line that makes intensities true out of a denoised frame again; none where there is none, or it is not
         one line for the whole frame.
@@ -127,7 +127,7 @@ def _train(case: Case, method: str, settings: Settings, path: Path) -> dict[str,
     }
     if peak is not None:
         height, width = case.frames[0].shape
-        figures |= {"memory_mb": peak.megabytes, "gflop": giga_flops(model.network, (height, width))}
+        figures |= {"memory_mb": peak.megabytes, "gmac": giga_macs(model.network, (height, width))}
     return figures
 
 
