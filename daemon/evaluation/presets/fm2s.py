@@ -107,9 +107,9 @@ def _table_3(data: Path | None, _: int) -> Iterator[Item]:
         Contender("bm3d", "bm3d"),
         _fm2s("fm2s, 900 steps"),
         Contender("adaptive-sn2n, 20 s", "adaptive-sn2n", for_seconds(20)),
-        Contender("noise2sr, width 16, batch 4, 1200 steps", "noise2sr",
-                  ("noise2sr.width=16", "noise2sr.batch=4", *for_steps(1200))),
-        Contender("noise2sr as published, 100 of its steps", "noise2sr", for_steps(100)),
+        Contender("noise2sr, 1200 steps", "noise2sr", for_steps(1200)),
+        Contender("noise2sr as published, 100 of its steps", "noise2sr",
+                  ("noise2sr.width=48", "noise2sr.batch=16", *for_steps(100))),
         Contender("poisson2void, 60 s", "poisson2void", for_seconds(60)),
     ):  # fmt: skip
         yield Trial(case, contender)

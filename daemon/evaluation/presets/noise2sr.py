@@ -15,8 +15,6 @@ from quietscope.daemon.evaluation.presets.preset import Preset, for_steps
 
 __all__ = ["NOISE2SR"]
 
-_SMALL = ("noise2sr.width=16", "noise2sr.batch=4")
-
 _KINDS = {"Gaussian 15": (0.0, 15.0), "Poisson 20": (20.0, 0.0), "Poisson 15 and Gaussian 5": (15.0, 5.0)}
 """Photo-electrons at grey level 255 (0: no shot noise), and standard deviation in grey levels."""
 
@@ -70,10 +68,10 @@ def _table_1(data: Path | None, _: int) -> Iterator[Item]:
             yield Trial(single, Contender("median", "median"))
             yield Trial(single, Contender("bm3d", "bm3d"))
             yield Trial(single, Contender("adaptive-sn2n", "adaptive-sn2n", for_steps(300)))
-            yield Trial(single, Contender("noise2sr", "noise2sr", (*_SMALL, *for_steps(400))))
+            yield Trial(single, Contender("noise2sr", "noise2sr", for_steps(400)))
             if "Noise2Noise (paper)" in _TABLE_1[kind]:
                 pair = Case(title, captures, captures[:1], [truth], groups=(kind,), zero_shot=True)
-                yield Trial(pair, Contender("noise2noise", "noise2noise", (*_SMALL, *for_steps(400))))
+                yield Trial(pair, Contender("noise2noise", "noise2noise", for_steps(400)))
 
 
 def _table_2(data: Path | None, captures: int) -> Iterator[Item]:
@@ -93,10 +91,10 @@ def _table_2(data: Path | None, captures: int) -> Iterator[Item]:
         yield Trial(single, Contender("noisy", "noisy"))
         yield Trial(single, Contender("median", "median"))
         yield Trial(single, Contender("adaptive-sn2n", "adaptive-sn2n", for_steps(400)))
-        yield Trial(single, Contender("noise2sr", "noise2sr", (*_SMALL, *for_steps(1200))))
+        yield Trial(single, Contender("noise2sr", "noise2sr", for_steps(1200)))
         if len(pair := images.other_captures(name)[:2]) == 2:
             taught = Case(name, pair, [raw], [truth], groups=(field, "all"), zero_shot=True)
-            yield Trial(taught, Contender("noise2noise", "noise2noise", (*_SMALL, *for_steps(600))))
+            yield Trial(taught, Contender("noise2noise", "noise2noise", for_steps(600)))
 
 
 NOISE2SR = {
