@@ -67,9 +67,10 @@ def _make(data: Path | None, captures: int) -> Iterator[Item]:
 
 POISSON2VOID = {
     "poisson2void": Preset(
-        "Poisson2Void: prior, MAP and posterior mean, in tiles of 128 side by side (grid) and overlapping by half (strided). "
-        "Each image is learnt alone for 60 s; the paper trains on 18 other fields of view. The prior is its mean, where the "
-        "paper takes its most probable value; all estimates go through the line that makes intensities true.",
+        "Poisson2Void: prior, MAP and posterior mean, in tiles of 128 side by side (grid) and overlapping by half "
+        "(strided). Each image is learnt alone for 60 s; the paper trains on 18 other fields of view. The prior is its "
+        "mean, where the paper takes its most probable value; all estimates go through the line that makes intensities "
+        "true.",
         _make,
     )
 }
