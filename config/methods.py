@@ -21,6 +21,10 @@ class FM2SSettings(Section):
     samples: int = Field(default=25, ge=1, le=10_000)
     """Noisy versions of the frames over the whole of a training of ``v1`` (paper: 25, of 150 steps each)."""
 
+    noise: Literal["published", "calibrated"] = "published"
+    """Noise that is added: with the factors of the paper, which were tuned by hand on single captures, or as strong as
+    the frames' own."""
+
     learning_rate: float = Field(default=1e-3, gt=0, le=0.1)
     """Learning rate at the start."""
 

@@ -9,7 +9,7 @@ from quietscope.config.base import Section
 
 __all__ = ["AdaptiveSN2NSettings", "GateSettings", "RuntimeSettings", "TilingSettings", "TrainingSettings"]
 
-Normalisation = Literal["stream", "image", "patch", "published", "noise"]
+Normalisation = Literal["stream", "image", "patch", "published", "noise", "minmax"]
 
 
 class AdaptiveSN2NSettings(Section):
@@ -17,7 +17,8 @@ class AdaptiveSN2NSettings(Section):
 
     normalisation: Normalisation = "stream"
     """Scale of each patch: one affine map for the series (``stream``), one per image (``image``), one per
-    patch (``patch``), or per patch unless it is at risk (``published`` thresholds, or ``noise``-relative)."""
+    patch (``patch``), or per patch unless it is at risk (``published`` thresholds, or ``noise``-relative). ``minmax``
+    is per patch without the bounds that all others have: it makes structure of empty background, for comparisons."""
 
     pairs: Literal["auto", "mixed", "spatial", "thinned", "temporal", "still", "phase"] = "auto"
     """Pairs to train on: twins from 2×2 blocks of single frames (``spatial``), the photo-electrons of single frames

@@ -1,5 +1,6 @@
 """The command line of quietscope."""
 
+import shlex
 import sys
 from pathlib import Path
 from typing import Annotated, Any
@@ -143,6 +144,84 @@ def denoise(
     chosen = None if model is None else model.expanduser().absolute()
     settings = _settings(None, profile, changes, base, out=out, name=name, method=method, model=chosen)
     raise typer.Exit(_run(settings, json_file))
+
+
+@app.command()
+def evaluate(
+    sources: Annotated[
+        list[Path] | None,
+        typer.Argument(metavar="[SOURCE]...", help="Image files, folders of images, or folders of runs."),
+    ] = None,
+    *,
+    out: Annotated[
+        Path,
+        typer.Option("--out", help="Folder for table.md, table.csv, table.json, panel.png.", metavar="DIR"),
+    ],
+    reference: Annotated[
+        list[Path] | None,
+        typer.Option(
+            "--reference",
+            help="Truth of a source: one image for all frames, or one for each.",
+            metavar="PATH",
+        ),
+    ] = None,
+    method: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--method",
+            help="Methods to compare: those of `denoise`, noise2noise, noisy, median, gaussian-1, gaussian-2, bm3d.",
+        ),
+    ] = None,
+    preset: Annotated[
+        str | None, typer.Option("--preset", help="A prepared evaluation instead of SOURCE.")
+    ] = None,
+    empty: Annotated[
+        Path | None,
+        typer.Option(
+            "--empty", help="Image that is not 0 where frames hold only background.", metavar="FILE"
+        ),
+    ] = None,
+    each: Annotated[
+        bool, typer.Option("--each", help="Train on every image alone instead of the first of a series.")
+    ] = False,
+    static: Annotated[
+        bool, typer.Option("--static", help="Frames are independent captures of one motionless scene.")
+    ] = False,
+    network: Annotated[
+        bool, typer.Option("--network", help="The specimen is a network: compare skeletons.")
+    ] = False,
+    frames: Annotated[int, typer.Option("--frames", help="Score at most so many frames.", min=1)] = 50,
+    captures: Annotated[
+        int, typer.Option("--captures", help="Presets: images of each configuration.", min=1)
+    ] = 1,
+    data: Annotated[
+        Path | None,
+        typer.Option(
+            "--data", help="Presets: folder of real images.", metavar="DIR", envvar="QUIETSCOPE_DATA"
+        ),
+    ] = None,
+    profile: Profile = None,
+    changes: Set = None,
+) -> None:
+    """Compare methods on images: one table and one picture."""
+    from quietscope.daemon.evaluation.asked import Asked
+
+    asked = Asked(
+        sources=sources or (),
+        references=reference or (),
+        methods=method or (),
+        preset=preset,
+        empty=empty,
+        each=each,
+        static=static,
+        network=network,
+        frames=frames,
+        captures=captures,
+        data=data,
+        profile=profile,
+        changes=changes or (),
+    )
+    raise typer.Exit(asked.evaluate(out, command=shlex.join(["quietscope", *sys.argv[1:]])))
 
 
 def _settings(

@@ -17,7 +17,7 @@ from quietscope.models.hot_pixels import hot_pixels_from_metadata, repair
 from quietscope.models.noise import clean
 from quietscope.models.normalisation import Normaliser
 from quietscope.models.runtime import Runtime, load_runtime
-from quietscope.models.tiling import plan
+from quietscope.models.tiling import TilePlan, plan
 
 __all__ = ["Denoiser"]
 
@@ -90,6 +90,15 @@ class Denoiser:
         """The scale the model was trained on."""
         return self._normaliser
 
+    def layout(self, shape: tuple[int, int]) -> TilePlan:
+        """Tiles of frames of one shape (Y, X), which are continued by `HALO` pixels on every side."""
+        return plan(
+            (shape[0] + 2 * HALO, shape[1] + 2 * HALO),
+            tile=self._tiling.tile,
+            overlap=self._tiling.overlap,
+            stride=self._stride,
+        )
+
     def denoise(self, frame: NDArray[Any]) -> Float32:
         """Denoise one frame.
 
@@ -118,12 +127,7 @@ class Denoiser:
         if self._hot is not None and self._hot.shape == image.shape:
             image = repair(image, self._hot)
         continued = np.pad(image, HALO, mode="symmetric")
-        layout = plan(
-            (continued.shape[0], continued.shape[1]),
-            tile=self._tiling.tile,
-            overlap=self._tiling.overlap,
-            stride=self._stride,
-        )
+        layout = self.layout((image.shape[0], image.shape[1]))
         padded = layout.pad(continued)
         bounded = frame.dtype.kind != "f"
         # rules that look at the whole frame are asked once, not once per batch

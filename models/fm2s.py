@@ -21,6 +21,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from quietscope.config.settings import Settings
+from quietscope.models.fm2s_noise import BlockNoise, MeasuredNoise
 from quietscope.models.hardware import multiplies_bfloat16
 from quietscope.models.median import median
 from quietscope.models.method import Preparation, TrueOutput
@@ -34,9 +35,6 @@ Float32 = NDArray[np.float32]
 
 _SLOPE = 1e-3
 """Slope of the leaky rectifiers below zero."""
-
-_BLOCK = 75
-"""Side of the blocks that share a noise level, pixels."""
 
 _LARGEST = 512
 """Longest side of what is learnt at a time, pixels: the size of the paper's images."""
@@ -149,8 +147,8 @@ class _SyntheticNoise:
         On its device.
     frames
         Normalised frames (Y, X), used in turn.
-    limits
-        What the camera's smallest and largest value become, normalised.
+    noise
+        What is added to them.
     recipe
         The variant's constants.
     bfloat16
@@ -161,7 +159,7 @@ class _SyntheticNoise:
         self,
         network: FM2SNetwork,
         frames: list[Float32],
-        limits: tuple[float, float],
+        noise: BlockNoise | MeasuredNoise,
         recipe: _Recipe,
         *,
         bfloat16: bool,
@@ -169,7 +167,7 @@ class _SyntheticNoise:
         self._network = network
         self._bfloat16 = bfloat16
         self._frames = frames
-        self._limits = limits
+        self._noise = noise
         self._recipe = recipe
         self._device = next(network.parameters()).device
         self._medians: dict[int, Float32] = {}
@@ -208,7 +206,7 @@ class _SyntheticNoise:
         if self._recipe.progressive and self._number == 0:
             noisy = np.repeat(frame[window][None], self._recipe.channels, axis=0)
         else:
-            noisy = _add_noise(target, self._limits, self._recipe, rng)
+            noisy = self._noise.add(target, rng)
         self._input, self._target = (
             torch.from_numpy(image)[None].to(self._device, memory_format=torch.channels_last)
             for image in (noisy, target)
@@ -252,7 +250,12 @@ def prepare(training_set: TrainingSet, settings: Settings, device: torch.device)
     precision = settings.training.precision
     bfloat16 = precision == "bfloat16" or (precision == "auto" and multiplies_bfloat16(device))
     limits = _limits(frames[0].dtype, stream)
-    objective = _SyntheticNoise(network, normalised, limits, recipe, bfloat16=bfloat16)
+    noise: BlockNoise | MeasuredNoise = BlockNoise(
+        recipe.gaussian, recipe.poisson, recipe.photons, recipe.levels, limits
+    )
+    if options.noise == "calibrated":
+        noise = MeasuredNoise.of(training_set.calibration, stream, limits)
+    objective = _SyntheticNoise(network, normalised, noise, recipe, bfloat16=bfloat16)
     return Preparation(
         network=network,
         objective=objective,
@@ -273,26 +276,3 @@ def _limits(dtype: np.dtype[Any], stream: StreamScale) -> tuple[float, float]:
         return -np.inf, np.inf
     values = np.iinfo(dtype)
     return (values.min - stream.offset) / stream.scale, (values.max - stream.offset) / stream.scale
-
-
-def _add_noise(
-    image: Float32, limits: tuple[float, float], recipe: _Recipe, rng: np.random.Generator
-) -> Float32:
-    """Give every channel of (c, Y, X) noise of its own: block by block after its level, then the whole."""
-    noisy = np.empty_like(image)
-    for top in range(0, image.shape[1], _BLOCK):
-        for left in range(0, image.shape[2], _BLOCK):
-            block = image[:, top : top + _BLOCK, left : left + _BLOCK]
-            level = float(np.clip(block.mean(), *recipe.levels))
-            noise = rng.normal(0, recipe.gaussian / 255 * level, block.shape)
-            noisy[:, top : top + _BLOCK, left : left + _BLOCK] = (
-                _shot(block, recipe.poisson / level, rng) + noise
-            )
-    noisy = _shot(np.clip(noisy, *limits), recipe.photons, rng)
-    return np.clip(noisy, *limits).astype(np.float32)
-
-
-def _shot(image: Float32, photons: float, rng: np.random.Generator) -> Float32:
-    """Shot noise of an image whose 1 is `photons`; what lies below 0 has none."""
-    electrons = rng.poisson(np.maximum(image, 0) * photons)
-    return (electrons / photons + np.minimum(image, 0)).astype(np.float32)

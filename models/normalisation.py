@@ -5,8 +5,8 @@ back out of it. The same two numbers serve a raw patch and both of its twins, so
 holds for raw frames, and the map is affine, so that intensities survive: grey levels = normalised·scale +
 offset.
 
-The scale of every rule is bounded from below, by the noise and by a share of the series' own scale, so that
-an empty patch is never stretched until its noise looks like signal.
+The scale of every rule but one, which is kept for comparisons, is bounded from below, by the noise and by a share of
+the series' own scale, so that an empty patch is never stretched until its noise looks like signal.
 """
 
 from collections.abc import Mapping, Sequence
@@ -23,7 +23,7 @@ from quietscope.models.twin_statistics import twin_statistics
 
 __all__ = ["Normaliser", "Rule", "StreamScale", "estimate_stream_scale"]
 
-Rule = Literal["stream", "image", "patch", "published", "noise"]
+Rule = Literal["stream", "image", "patch", "published", "noise", "minmax"]
 """How the scale of a patch is found; see `Normaliser`."""
 
 LOW, HIGH = 1.0, 99.9
@@ -111,7 +111,8 @@ class Normaliser:
         ``stream``: one affine map for the series. ``image``: the range of each image. ``patch``: the range of
         each patch. ``published``: image-wise or patch-wise, decided once for the series by the released
         thresholds. ``noise``: patch-wise, but the series' scale for patches at risk relative to the measured
-        noise.
+        noise. ``minmax``: smallest to largest value of each patch, without the bounds of the others: what the released
+        code does to empty patches, for comparisons.
     stream
         Scale of the series.
     noise
@@ -150,7 +151,7 @@ class Normaliser:
     @property
     def patch_wise(self) -> bool:
         """Whether patches of one frame may have different scales."""
-        return self.rule in {"patch", "noise"} or (self.rule == "published" and not self.image_wise)
+        return self.rule in {"patch", "noise", "minmax"} or (self.rule == "published" and not self.image_wise)
 
     def parameters(self, patches: NDArray[Any], image: NDArray[Any] | None = None) -> tuple[Float32, Float32]:
         """Offset and scale of each patch; use the same for the patch's twins.
@@ -210,6 +211,9 @@ class Normaliser:
         return _filled(count, offset), _filled(count, max(span, least))
 
     def _patch_parameters(self, patches: Float32) -> tuple[Float32, Float32]:
+        if self.rule == "minmax":
+            lowest, highest = patches.min(axis=(1, 2)), patches.max(axis=(1, 2))
+            return lowest, np.maximum(highest - lowest, np.float32(1e-6 * self.stream.scale))
         statistics = twin_statistics(patches)
         offset, top = np.percentile(patches, [0.1, HIGH], axis=(1, 2)).astype(np.float32)
         least = np.maximum(

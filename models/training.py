@@ -19,7 +19,7 @@ from quietscope.models.hardware import choose_device, thread_limit
 from quietscope.models.hot_pixels import find_hot_pixels
 from quietscope.models.line import fit_line
 from quietscope.models.method import DenoisingNetwork
-from quietscope.models.methods import METHODS
+from quietscope.models.methods import METHODS, Prepare
 from quietscope.models.networks import count_weights
 from quietscope.models.normalisation import Normaliser
 from quietscope.models.optimisation import fit
@@ -79,7 +79,11 @@ class TrainedModel:
 
 
 def train(
-    training_set: TrainingSet, settings: Settings, budget: Budget, progress: ProgressCallback | None = None
+    training_set: TrainingSet,
+    settings: Settings,
+    budget: Budget,
+    progress: ProgressCallback | None = None,
+    prepare: Prepare | None = None,
 ) -> TrainedModel:
     """Train the method of `settings` on the frames of one channel.
 
@@ -93,6 +97,8 @@ def train(
         How long to train; a `StepBudget` makes the result reproducible on one machine.
     progress
         Told every few steps.
+    prepare
+        A method that the settings do not know, for comparisons; it takes the place of theirs.
 
     Returns
     -------
@@ -110,7 +116,7 @@ def train(
     calibration = training_set.calibration
     with thread_limit(settings.training.threads), torch.random.fork_rng(devices=_devices(device)):
         torch.manual_seed(seed)
-        prepared = METHODS[settings.method](training_set, settings, device)
+        prepared = (prepare or METHODS[settings.method])(training_set, settings, device)
         prepared.network.train()
         fitted = fit(prepared, seed=seed, budget=budget, progress=progress)
         network = prepared.network.eval()

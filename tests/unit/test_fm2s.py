@@ -10,8 +10,10 @@ from quietscope.config import Settings
 from quietscope.models import fm2s
 from quietscope.models.export import export_onnx, parity_error
 from quietscope.models.fm2s import FM2SNetwork, prepare
+from quietscope.models.fm2s_noise import BlockNoise, MeasuredNoise
 from quietscope.models.median import median
 from quietscope.models.networks import count_weights
+from quietscope.models.normalisation import StreamScale
 from quietscope.models.protocols import StepBudget, TrainingSet
 from quietscope.models.quality import psnr, slope
 from quietscope.models.training import train
@@ -128,20 +130,48 @@ def test_the_second_version_begins_with_the_raw_frame():
     assert not torch.equal(seen[5][0], seen[0][0])
 
 
+def _papers_noise(lowest, highest):
+    recipe = fm2s._first_version(25)
+    return BlockNoise(recipe.gaussian, recipe.poisson, recipe.photons, recipe.levels, (lowest, highest))
+
+
+@pytest.mark.parametrize(("gain", "read_noise"), [(4.0, 3.0), (0.0, 6.0)], ids=["photons", "read-noise"])
+def test_measured_noise_has_the_variance_of_the_frames(gain, read_noise):
+    rng = np.random.default_rng(3)
+    light = np.repeat(np.linspace(20, 150, 256)[:, None], 256, axis=1)
+    shot = gain * rng.poisson(light / gain) if gain else light
+    frame = (10 + shot + rng.normal(0, read_noise, light.shape)).astype(np.float32)
+    stream = StreamScale(5.0, 200.0, 1.0)
+    noise = MeasuredNoise.of(_set(frame).calibration, stream, (-np.inf, np.inf))
+    truth = np.float32((10 + light - stream.offset) / stream.scale)
+    added = (noise.add(truth[None], rng)[0] - truth) * stream.scale
+    for part in (slice(0, 64), slice(192, 256)):
+        assert added[part].var() == pytest.approx(gain * light[part].mean() + read_noise**2, rel=0.15)
+        assert added[part].mean() == pytest.approx(0, abs=1)
+
+
+def test_the_setting_takes_the_measured_noise():
+    frame = _frame()
+    drawn = {}
+    for noise in ("published", "calibrated"):
+        prepared = prepare(_set(frame), _settings(noise=noise), CPU)
+        noisy, target = _versions(prepared, 1, whole=25)[0]
+        drawn[noise] = float((noisy - target).std())
+    assert drawn["calibrated"] < 0.9 * drawn["published"]
+
+
 @pytest.mark.parametrize(
     ("value", "level"), [(0.1, 0.1), (0.5, 0.2), (0.001, 0.01)], ids=["as-is", "bright", "dark"]
 )
 def test_noise_has_the_papers_variance(value, level):
-    recipe = fm2s._first_version(25)
     image = np.full((2, 300, 300), value, np.float32)
-    free = (-np.inf, np.inf)
-    noisy = fm2s._add_noise(image, free, recipe, np.random.default_rng(0))
+    noisy = _papers_noise(-np.inf, np.inf).add(image, np.random.default_rng(0))
     spread = np.hypot(200 / 255 * level, np.sqrt(value * level / 30))
     middle = value / spread
     positive = value * _below(middle) + spread * np.exp(-(middle**2) / 2) / np.sqrt(2 * np.pi)
     assert noisy.mean() == pytest.approx(value, abs=4 * spread / np.sqrt(image.size))
     assert noisy.var() == pytest.approx(spread**2 + positive / 60, rel=0.03)
-    clipped = fm2s._add_noise(image, (0, 1), recipe, np.random.default_rng(0))
+    clipped = _papers_noise(0, 1).add(image, np.random.default_rng(0))
     assert clipped.min() == 0
     assert clipped.max() <= 1
 
@@ -154,8 +184,7 @@ def _below(x):
 def test_blocks_have_the_noise_of_their_own_level():
     image = np.full((2, 150, 160), 0.02, np.float32)
     image[:, 75:, 75:150] = 0.15
-    recipe = fm2s._first_version(25)
-    noisy = fm2s._add_noise(image, (-np.inf, np.inf), recipe, np.random.default_rng(0)) - image
+    noisy = _papers_noise(-np.inf, np.inf).add(image, np.random.default_rng(0)) - image
     quiet, loud = noisy[:, :75, :75].std(), noisy[:, 75:, 75:150].std()
     assert quiet == pytest.approx(0.0257, rel=0.05)
     assert loud == pytest.approx(0.131, rel=0.05)

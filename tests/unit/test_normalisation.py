@@ -8,7 +8,8 @@ from quietscope.config.errors import ModelError
 from quietscope.models.normalisation import Normaliser, StreamScale, estimate_stream_scale
 from quietscope.models.twins import split_diagonal
 
-RULES = ("stream", "image", "patch", "published", "noise")
+BOUNDED = ("stream", "image", "patch", "published", "noise")
+RULES = (*BOUNDED, "minmax")
 
 
 def series(photons=20.0, count=3):
@@ -34,7 +35,7 @@ def test_every_rule_is_inverted_to_float_precision(rule):
     np.testing.assert_allclose(back, patches, rtol=1e-6, atol=1e-4)
 
 
-@pytest.mark.parametrize("rule", RULES)
+@pytest.mark.parametrize("rule", BOUNDED)
 def test_empty_patches_are_never_stretched_to_their_noise(rule):
     frames = series()
     normaliser = Normaliser.calibrate(rule, frames)
@@ -42,6 +43,18 @@ def test_empty_patches_are_never_stretched_to_their_noise(rule):
     _, scale = normaliser.parameters(empty[None], frames[0])
     # published min-max stretching gives 0.135
     assert empty.std() / scale[0] < 0.125
+
+
+def test_the_rule_for_comparisons_stretches_every_patch_as_the_released_code_does():
+    frames = series()
+    patches = np.stack([frames[0][:64, :64], frames[0][:64, 180:244], np.full((64, 64), 7, np.float32)])
+    offset, scale = Normaliser.calibrate("minmax", frames).parameters(patches, frames[0])
+    stretched = (patches[:2] - offset[:2, None, None]) / scale[:2, None, None]
+    assert stretched.min(axis=(1, 2)).tolist() == [0, 0]
+    assert stretched.max(axis=(1, 2)) == pytest.approx(1)
+    assert stretched[1].std() > 0.12
+    assert offset[2] == 7
+    assert scale[2] > 0
 
 
 def test_noise_rule_gives_the_series_scale_to_risky_patches_only():

@@ -1,0 +1,1 @@
+"""``quietscope evaluate``: any images, any methods, one table."""
