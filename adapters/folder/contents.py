@@ -11,7 +11,7 @@ from typing import BinaryIO
 
 from quietscope.adapters.folder.ome_axes import describe_ome
 from quietscope.adapters.folder.png import PNG_SIGNATURE, check_png
-from quietscope.adapters.folder.sharing import is_written, read_at
+from quietscope.adapters.sharing import is_written, read_at
 from quietscope.adapters.folder.stack_axes import (
     StackInfo,
     describe_imagej,

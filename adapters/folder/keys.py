@@ -58,13 +58,21 @@ class KeyMaker:
         Time point of the first arrival where nothing states one.
     first_index
         Number that means 0 in file names.
+    channels
+        Channel names; new ones are appended.
     """
 
-    def __init__(self, names: NameReader, first_t: int = 0, first_index: int = 0) -> None:
+    def __init__(
+        self,
+        names: NameReader,
+        first_t: int = 0,
+        first_index: int = 0,
+        channels: list[str] | None = None,
+    ) -> None:
         self._names = names
         self._first_t = first_t
         self._first_index = first_index
-        self._channels: list[str] = []
+        self._channels: list[str] = [] if channels is None else channels
         self._channels_named: bool | None = None
         self._folders: dict[str, int] = {}
         self._next_t: dict[tuple[int | None, int | None, int | None], int] = {}

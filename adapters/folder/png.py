@@ -8,7 +8,7 @@ import zlib
 from dataclasses import dataclass
 from typing import BinaryIO
 
-from quietscope.adapters.folder.sharing import read_at
+from quietscope.adapters.sharing import read_at
 from quietscope.adapters.folder.tiff_tags import MissingBytesError
 
 __all__ = ["PNG_SIGNATURE", "PngHeader", "check_png"]

@@ -10,7 +10,7 @@ from typing import Any, BinaryIO
 import numpy as np
 
 from quietscope.adapters.folder.contents import Plane
-from quietscope.adapters.folder.sharing import is_written, read_at
+from quietscope.adapters.sharing import is_written, read_at
 from quietscope.adapters.frame import Pixels
 from quietscope.config.errors import FrameError
 

@@ -1,21 +1,20 @@
-"""Takes the complete planes of one file, each once, and hands them to the sink with their keys."""
+"""Takes the complete planes of one file, each once, and hands them over with their keys."""
 
 import logging
 import time
 import zlib
-from dataclasses import replace
 from typing import Any, BinaryIO
 
 import numpy as np
 
+from quietscope.adapters.delivery import Delivery
 from quietscope.adapters.folder.contents import Contents, Plane, Refusal, look_into
 from quietscope.adapters.folder.inventory import FileRecord, Inventory
 from quietscope.adapters.folder.keys import KeyMaker
 from quietscope.adapters.folder.readers import read_mm_metadata, read_plane
-from quietscope.adapters.folder.sharing import open_shared
+from quietscope.adapters.sharing import open_shared
 from quietscope.adapters.folder.stack_axes import StackInfo, plain_stack
-from quietscope.adapters.frame import Frame, Pixels, Series
-from quietscope.adapters.protocols import Sink
+from quietscope.adapters.frame import Frame, Pixels
 from quietscope.config.errors import FrameError
 from quietscope.config.sources import FolderSettings
 
@@ -36,16 +35,17 @@ class Taker:
         What is known of the files.
     keys
         Makes the keys.
-    sink
+    delivery
         Takes the frames.
     """
 
-    def __init__(self, settings: FolderSettings, inventory: Inventory, keys: KeyMaker, sink: Sink) -> None:
+    def __init__(
+        self, settings: FolderSettings, inventory: Inventory, keys: KeyMaker, delivery: Delivery
+    ) -> None:
         self._settings = settings
         self._inventory = inventory
         self._keys = keys
-        self._sink = sink
-        self._series: Series | None = None
+        self._delivery = delivery
 
     def look(self, record: FileRecord, *, give_up: bool = False) -> bool:
         """Take what is complete of a file.
@@ -84,7 +84,7 @@ class Taker:
         detail = (
             f"it disappeared before it could be taken whole ({taken} of its planes were); keep it in place"
         )
-        self._sink.reject(record.shown, "vanished", detail)
+        self._delivery.reject(record.shown, "vanished", detail)
 
     def _unopened(self, record: FileRecord, error: OSError, *, give_up: bool) -> bool:
         if isinstance(error, FileNotFoundError | NotADirectoryError):
@@ -106,7 +106,7 @@ class Taker:
         detail = (
             f"{record.problem}; {taken} of its planes were taken; it will be taken once it becomes complete"
         )
-        self._sink.reject(record.shown, record.reason, detail)
+        self._delivery.reject(record.shown, record.reason, detail)
 
     def _refuse(self, record: FileRecord, index: int | None, reason: str, detail: str) -> None:
         if index is not None:
@@ -114,7 +114,7 @@ class Taker:
             record.skipped.discard(index)
         if reason not in record.refusals:
             record.refusals.add(reason)
-            self._sink.reject(record.shown, reason, detail if not index else f"page {index}: {detail}")
+            self._delivery.reject(record.shown, reason, detail if not index else f"page {index}: {detail}")
 
     def _look_into(self, record: FileRecord, file: BinaryIO) -> Contents:
         name = self._keys.name_key(record)
@@ -184,6 +184,7 @@ class Taker:
             said = read_mm_metadata(file, found)
             info = record.info or plain_stack()
             key = self._keys.key(record, info, found.index, said)
+            key = key._replace(t=self._delivery.timeline.place("", key.t))
         except (FrameError, OSError) as error:
             reason = error.reason if isinstance(error, FrameError) else "unreadable"
             if reason not in _RETRIED:
@@ -210,25 +211,8 @@ class Taker:
         record.taken = max(record.taken, end)
 
     def _submit(self, frame: Frame, info: StackInfo, said: dict[str, Any]) -> None:
-        channels = self._keys.channels
-        if self._series is None:
-            height, width = frame.pixels.shape
-            self._series = Series(
-                height=height,
-                width=width,
-                dtype=frame.pixels.dtype.name,
-                channels=channels,
-                source=f"folder {self._inventory.root}",
-                pixel_size_um=_positive(said.get("PixelSizeUm"))
-                or info.pixel_size_um
-                or self._settings.pixel_size_um,
-                planned=dict(info.planned),
-            )
-            self._sink.start(self._series)
-        elif channels != self._series.channels:
-            self._series = replace(self._series, channels=channels)
-            self._sink.start(self._series)
-        self._sink.submit(frame)
+        pixel_um = _positive(said.get("PixelSizeUm")) or info.pixel_size_um
+        self._delivery.submit(frame, pixel_size_um=pixel_um, planned=info.planned)
 
 
 def _digest(pixels: Pixels) -> int:

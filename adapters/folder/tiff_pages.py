@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import BinaryIO, Literal
 
-from quietscope.adapters.folder.sharing import read_at
+from quietscope.adapters.sharing import read_at
 from quietscope.adapters.folder.tiff_tags import Directory, MissingBytesError, TagReader
 
 __all__ = ["TiffChain", "TiffCursor", "TiffPage"]

@@ -1,0 +1,163 @@
+"""Follows the index of an NDTiff data set that is still being written.
+
+The *only* module that reads ``NDTiff.index``. Source: the NDTiff 3 format description of NDTiffStorage. An entry is the
+length of a JSON text and the text (axes), the length of a file name and the name, and eight 32-bit numbers. Micro-Manager
+fills the whole file with zeros beforehand and writes each entry after its image; the Python writer's entries come in
+pieces of 8 KiB, so that the last one is mostly torn.
+"""
+
+import json
+import os
+import struct
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from quietscope.adapters.sharing import open_shared, read_at
+
+__all__ = ["IndexEntry", "IndexTail"]
+
+_LENGTH = struct.Struct("<I")
+_NUMBERS = struct.Struct("<8I")
+_MOST_AXES_BYTES, _MOST_NAME_BYTES = 65536, 4096
+_CHUNK = 1 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class IndexEntry:
+    """One image of a data set.
+
+    Parameters
+    ----------
+    axes
+        Place of the image: axis → number or text.
+    file
+        Name of the stack that holds it.
+    offset, height, width
+        Place of its pixels in the stack, bytes, and its size, pixels.
+    pixel_type
+        The format's number for the pixel type.
+    metadata_offset, metadata_length
+        Place of its metadata in the stack, bytes.
+    compressed
+        Pixels or metadata are compressed.
+    """
+
+    axes: Mapping[str, int | str]
+    file: str
+    offset: int
+    height: int
+    width: int
+    pixel_type: int
+    metadata_offset: int
+    metadata_length: int
+    compressed: bool = False
+
+
+class _DamagedError(Exception):
+    """The index holds something that no writer writes."""
+
+
+class IndexTail:
+    """Reads only what was appended to an index since the last time.
+
+    Parameters
+    ----------
+    path
+        The index; it need not exist yet.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._position = 0
+        self._identity: tuple[int, int] | None = None
+        self.problem = ""
+        self.replaced = False
+        self.preallocated = False
+
+    def poll(self) -> list[IndexEntry]:
+        """Whole entries that are new, at most about a mebibyte of them at once.
+
+        Afterwards `problem` says why the next entry could not be read, empty where there simply is none; `preallocated`
+        whether zeros wait for it to be written; `replaced` whether another file now has the name (nothing is read then
+        before `accept` or `restart`).
+
+        Raises
+        ------
+        FileNotFoundError
+            If there is no index yet.
+        OSError
+            If it cannot be read.
+        """
+        with open_shared(self.path) as file:
+            state = os.fstat(file.fileno())
+            identity = (state.st_dev, state.st_ino)
+            if self._identity not in {None, identity} or state.st_size < self._position:
+                self.replaced = True
+                return []
+            self._identity = identity
+            data = read_at(file, self._position, _CHUNK)
+        entries, used = self._parse(data)
+        self._position += used
+        return entries
+
+    def accept(self) -> None:
+        """Go on in the file that now has the name: it holds the same data set."""
+        self._identity, self.replaced = None, False
+
+    def restart(self) -> None:
+        """Begin anew: the data set has been written again."""
+        self._position = 0
+        self.accept()
+
+    def _parse(self, data: bytes) -> tuple[list[IndexEntry], int]:
+        entries: list[IndexEntry] = []
+        used = 0
+        self.problem = ""
+        self.preallocated = False
+        while used < len(data):
+            try:
+                found = _entry(data, used)
+            except _DamagedError as error:
+                self.problem = f"{error} at byte {self._position + used} of {self.path.name}"
+                break
+            if found is None:
+                self.preallocated = not any(data[used : used + 4])
+                if not self.preallocated:
+                    self.problem = f"the last entry of {self.path.name} is not whole"
+                break
+            entry, used = found
+            entries.append(entry)
+        return entries, used
+
+
+def _entry(data: bytes, start: int) -> tuple[IndexEntry, int] | None:
+    """The entry at `start` and where the next one begins; None while it is not whole."""
+    if start + 4 > len(data):
+        return None
+    (length,) = _LENGTH.unpack_from(data, start)
+    if length > _MOST_AXES_BYTES:
+        raise _DamagedError(f"impossible length {length}")
+    end = start + 4 + length
+    if length == 0 or end + 4 > len(data):
+        return None
+    (name_length,) = _LENGTH.unpack_from(data, end)
+    if name_length > _MOST_NAME_BYTES:
+        raise _DamagedError(f"impossible length of a file name, {name_length},")
+    stop = end + 4 + name_length
+    if name_length == 0 or stop + _NUMBERS.size > len(data):
+        return None
+    offset, width, height, pixel_type, packed, place, size, packed_too = _NUMBERS.unpack_from(data, stop)
+    if not (offset and width and height and place):
+        return None
+    try:
+        axes = json.loads(data[start + 4 : end])
+        name = data[end + 4 : stop].decode("utf-8")
+    except ValueError as error:
+        raise _DamagedError("unreadable axes or file name") from error
+    if not isinstance(axes, dict) or not all(isinstance(value, int | str) for value in axes.values()):
+        raise _DamagedError(f"impossible axes {axes!r}")
+    if "/" in name or "\\" in name:
+        raise _DamagedError(f"a stack outside the data set ({name!r})")
+    entry = IndexEntry(axes, name, offset, height, width, pixel_type, place, size, bool(packed or packed_too))
+    return entry, stop + _NUMBERS.size
