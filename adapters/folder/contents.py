@@ -11,7 +11,6 @@ from typing import BinaryIO
 
 from quietscope.adapters.folder.ome_axes import describe_ome
 from quietscope.adapters.folder.png import PNG_SIGNATURE, check_png
-from quietscope.adapters.sharing import is_written, read_at
 from quietscope.adapters.folder.stack_axes import (
     StackInfo,
     describe_imagej,
@@ -22,6 +21,7 @@ from quietscope.adapters.folder.stack_axes import (
 from quietscope.adapters.folder.tiff_pages import TiffChain, TiffCursor, TiffPage
 from quietscope.adapters.folder.tiff_tags import MissingBytesError
 from quietscope.adapters.frame import SUPPORTED_DTYPES
+from quietscope.adapters.sharing import is_written, read_at
 
 __all__ = ["Contents", "Plane", "Refusal", "look_into"]
 

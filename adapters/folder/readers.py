@@ -10,8 +10,8 @@ from typing import Any, BinaryIO
 import numpy as np
 
 from quietscope.adapters.folder.contents import Plane
-from quietscope.adapters.sharing import is_written, read_at
 from quietscope.adapters.frame import Pixels
+from quietscope.adapters.sharing import is_written, read_at
 from quietscope.config.errors import FrameError
 
 __all__ = ["read_mm_metadata", "read_plane"]

@@ -12,9 +12,9 @@ from quietscope.adapters.folder.contents import Contents, Plane, Refusal, look_i
 from quietscope.adapters.folder.inventory import FileRecord, Inventory
 from quietscope.adapters.folder.keys import KeyMaker
 from quietscope.adapters.folder.readers import read_mm_metadata, read_plane
-from quietscope.adapters.sharing import open_shared
 from quietscope.adapters.folder.stack_axes import StackInfo, plain_stack
 from quietscope.adapters.frame import Frame, Pixels
+from quietscope.adapters.sharing import open_shared
 from quietscope.config.errors import FrameError
 from quietscope.config.sources import FolderSettings
 

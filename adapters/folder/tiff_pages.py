@@ -12,8 +12,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import BinaryIO, Literal
 
-from quietscope.adapters.sharing import read_at
 from quietscope.adapters.folder.tiff_tags import Directory, MissingBytesError, TagReader
+from quietscope.adapters.sharing import read_at
 
 __all__ = ["TiffChain", "TiffCursor", "TiffPage"]
 

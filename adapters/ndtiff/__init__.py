@@ -11,4 +11,13 @@ from quietscope.adapters.ndtiff.index import IndexEntry, IndexTail
 from quietscope.adapters.ndtiff.planes import read_image
 from quietscope.adapters.ndtiff.stacks import is_stack
 
-__all__ = ["INDEX_NAME", "AxisMap", "DataSets", "Follower", "IndexEntry", "IndexTail", "is_stack", "read_image"]
+__all__ = [
+    "INDEX_NAME",
+    "AxisMap",
+    "DataSets",
+    "Follower",
+    "IndexEntry",
+    "IndexTail",
+    "is_stack",
+    "read_image",
+]

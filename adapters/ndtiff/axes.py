@@ -37,7 +37,9 @@ class AxisMap:
         self._channel_of: dict[_Identity, int] = {}
         self._place_of: dict[_Identity, int] = {}
 
-    def key(self, data_set: str, axes: Mapping[str, _Value], facts: MMFacts, stated: tuple[str, ...]) -> FrameKey:
+    def key(
+        self, data_set: str, axes: Mapping[str, _Value], facts: MMFacts, stated: tuple[str, ...]
+    ) -> FrameKey:
         """Key of an image.
 
         Parameters
@@ -90,7 +92,9 @@ class AxisMap:
             name = value
         else:
             name = (stated[value] if value < len(stated) else "") or facts.channel or ""
-        name = ", ".join([*([name] if name else []), *(f"{axis} {number}" for axis, number in identity.items())])
+        name = ", ".join(
+            [*([name] if name else []), *(f"{axis} {number}" for axis, number in identity.items())]
+        )
         if camera:
             name = f"{name} ({facts.camera or f'camera {camera}'})".strip()
         while len(self._channels) <= index:
@@ -114,7 +118,9 @@ def _number(axes: Mapping[str, _Value], name: str) -> int:
 
 def _channel(axes: Mapping[str, _Value], camera_channel: int) -> _Identity:
     """What makes a channel of its own: the channel, the camera, and every axis that nobody else knows."""
-    others = sorted((name, value) for name, value in axes.items() if name not in _KNOWN and value not in {0, ""})
+    others = sorted(
+        (name, value) for name, value in axes.items() if name not in _KNOWN and value not in {0, ""}
+    )
     channel = [("channel", axes["channel"])] if axes.get("channel", "") != "" else []
     return (*channel, *([("camera", camera_channel)] if camera_channel else []), *others)
 

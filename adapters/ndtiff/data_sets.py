@@ -78,9 +78,7 @@ class DataSets:
         stamp = str(metadata["data_set"])
         known = self._earlier.setdefault(folder, {}).setdefault(stamp, {})
         known[file, int(metadata["offset"])] = key
-        self._axes.restore(
-            f"{folder}/{stamp}", metadata["axes"], int(metadata.get("camera_channel", 0)), key
-        )
+        self._axes.restore(f"{folder}/{stamp}", metadata["axes"], int(metadata.get("camera_channel", 0)), key)
 
     def look(self, delivery: Delivery, *, ending: Callable[[], bool] = lambda: False) -> None:
         """Look at the data sets that are due, and take what is new."""

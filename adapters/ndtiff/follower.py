@@ -149,10 +149,14 @@ class Follower:
                 self._check_again()
                 entries = self._tail.poll()
         except FileNotFoundError:
-            self._problem = f"there is no {INDEX_NAME}; keep it beside the stacks" if self._first is None else ""
+            self._problem = (
+                f"there is no {INDEX_NAME}; keep it beside the stacks" if self._first is None else ""
+            )
             return False
         except OSError as error:
-            self._problem = f"{INDEX_NAME} cannot be read ({error.strerror or error}); allow quietscope to read it"
+            self._problem = (
+                f"{INDEX_NAME} cannot be read ({error.strerror or error}); allow quietscope to read it"
+            )
             return False
         self._problem = ""
         self._waiting.extend(entries)
