@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterable
 
 from quietscope.adapters.delivery import Delivery
+from quietscope.adapters.earlier import Earlier, EarlierFrame
 from quietscope.adapters.folder.hints import Hints
 from quietscope.adapters.folder.inventory import FileRecord, Inventory
 from quietscope.adapters.folder.keys import KeyMaker
@@ -36,8 +37,8 @@ class FolderSource:
     ----------
     settings
         The folder and how to read it.
-    first_t
-        Time point of the first arrival where neither names nor contents state one.
+    earlier
+        What an interrupted run has already; only the rest is delivered, and counts go on behind it.
 
     Raises
     ------
@@ -45,13 +46,14 @@ class FolderSource:
         If ``pattern`` is no regular expression with groups ``t``, ``c``, ``z``, ``p``.
     """
 
-    def __init__(self, settings: FolderSettings, *, first_t: int = 0) -> None:
+    def __init__(self, settings: FolderSettings, *, earlier: Earlier | None = None) -> None:
         self.settings = settings
         root = settings.path.expanduser().resolve()
         self._names = NameReader(settings.pattern)
-        self._channels: list[str] = []
+        self._earlier = earlier
+        self._channels: list[str] = [] if earlier is None else list(earlier.series.channels)
         self._timeline = Timeline()
-        self._keys = KeyMaker(self._names, first_t, settings.first_index, self._channels)
+        self._keys = KeyMaker(self._names, settings.first_index, self._channels)
         self._data_sets = DataSets(
             root,
             AxisMap(self._channels, self._timeline),
@@ -88,8 +90,9 @@ class FolderSource:
             self._channels,
             self._timeline,
             pixel_size_um=self.settings.pixel_size_um,
+            series=None if self._earlier is None else self._earlier.series,
         )
-        taker = Taker(self.settings, self._inventory, self._keys, delivery)
+        taker = Taker(self.settings, self._inventory, self._keys, delivery, self._restore())
         hints = Hints(
             self._inventory.root, recursive=self.settings.recursive, interesting=self._is_interesting
         )
@@ -124,6 +127,22 @@ class FolderSource:
             )
             raise SourceError(message) from error
 
+    def _restore(self) -> dict[str, dict[int, EarlierFrame]]:
+        """Learn what an interrupted run has; returns its planes by file name and page."""
+        planes: dict[str, dict[int, EarlierFrame]] = {}
+        for frame in () if self._earlier is None else self._earlier.frames:
+            if "data_set" in frame.metadata:
+                self._data_sets.restore(frame.key, frame.metadata)
+            elif "name" in frame.metadata:
+                self._timeline.restore("", frame.key.t, frame.key.t)
+                planes.setdefault(str(frame.metadata["name"]), {})[frame.metadata.get("page", 0)] = frame
+        if planes:
+            self._names.decide(planes)
+        for name, frames in planes.items():
+            for frame in frames.values():
+                self._keys.remember(name, frame.key)
+        return planes
+
     def _is_interesting(self, file_name: str) -> bool:
         return (
             self._inventory.interesting(file_name)
@@ -140,7 +159,7 @@ class FolderSource:
 
     def _take_present(self, taker: Taker) -> None:
         """Take what is there at the start, in natural order."""
-        found = sorted(self._scan(), key=lambda record: natural_key(record.name))
+        found = sorted(self._scan(), key=lambda record: (not taker.knows(record), natural_key(record.name)))
         self._names.decide(record.name for record in found)
         self._look(taker, found)
 

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import threading
 import time
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +18,7 @@ import pytest
 import tifffile
 from PIL import Image
 
+from quietscope.adapters.earlier import Earlier, EarlierFrame
 from quietscope.adapters.folder import FolderSource
 from quietscope.config.errors import SourceError
 from quietscope.config.sources import FolderSettings
@@ -67,8 +69,7 @@ class Taken:
 def watching(folder: Path, **settings):
     """Watch a folder in a thread until the block ends."""
     sink, stop, errors = Taken(), threading.Event(), []
-    first_t = settings.pop("first_t", 0)
-    source = FolderSource(FolderSettings(path=folder, **{"poll_s": 0.2, **settings}), first_t=first_t)
+    source = FolderSource(FolderSettings(path=folder, **{"poll_s": 0.2, **settings}))
 
     def run():
         try:
@@ -92,8 +93,8 @@ def once(folder: Path, **settings):
     """Take what is in a folder."""
     sink, stop = Taken(), threading.Event()
     stop.set()
-    first_t = settings.pop("first_t", 0)
-    FolderSource(FolderSettings(path=folder, **settings), first_t=first_t).run(sink, stop)
+    earlier = settings.pop("earlier", None)
+    FolderSource(FolderSettings(path=folder, **settings), earlier=earlier).run(sink, stop)
     return sink
 
 
@@ -390,9 +391,51 @@ def test_a_missing_folder_says_how_to_mend_it(tmp_path):
     assert once(tmp_path).frames == []
 
 
-def test_arrivals_go_on_counting_after_a_restart(tmp_path):
-    tifffile.imwrite(tmp_path / "x.tif", FRAMES[:2])
-    assert once(tmp_path, first_t=40).keys == [(40, 0, 0, 0), (41, 0, 0, 0)]
+def earlier(sink, count):
+    """What a run would know that was killed after `count` frames."""
+    frames = [
+        EarlierFrame(frame.key, frame.received_ns, zlib.crc32(frame.pixels.data), frame.metadata)
+        for frame in sink.frames[:count]
+    ]
+    return Earlier(sink.series[-1], frames)
+
+
+def grow_stack(folder, stack):
+    for page in stack:
+        tifffile.imwrite(folder / "x.tif", page, append=True, bigtiff=True, metadata=None)
+
+
+def test_a_restart_takes_what_is_missing_and_counts_on(tmp_path):
+    """Single images without numbers, a stack that grew, a name used again, and channels, each wherever it stopped."""
+    tifffile.imwrite(tmp_path / "first.tif", FRAMES[0])
+    grow_stack(tmp_path, FRAMES[1:4])
+    tifffile.imwrite(tmp_path / "y.tif", FRAMES[4])
+    before = once(tmp_path)
+    assert [key[0] for key in before.keys] == [0, 1, 2, 3, 4]
+    for count in range(1, 6):
+        rest = once(tmp_path, earlier=earlier(before, count))
+        assert rest.keys == before.keys[count:]
+        assert all(np.array_equal(a.pixels, b.pixels) for a, b in zip(rest.frames, before.frames[count:]))
+    known = earlier(before, 5)
+    grow_stack(tmp_path, FRAMES[5:6])
+    tifffile.imwrite(tmp_path / "a.tif", FRAMES[6])
+    tifffile.imwrite(tmp_path / "y.tif", FRAMES[7])
+    rest = once(tmp_path, earlier=known)
+    assert sorted(rest.keys) == [(5, 0, 0, 0), (6, 0, 0, 0), (7, 0, 0, 0)]
+    found = [int(np.flatnonzero((frame.pixels == FRAMES).all((1, 2)))[0]) for frame in rest.frames]
+    assert sorted(found) == [5, 6, 7]
+
+
+@pytest.mark.parametrize("count", [1, 3, 5])
+def test_a_restart_keeps_channels_and_positions(tmp_path, count):
+    names = [f"{p}/img_{t:09d}_{c}_000.tif" for t in range(2) for p in ("B", "A") for c in ("GFP", "RFP")]
+    with watching(tmp_path) as before:
+        for number, name in enumerate(names):
+            (tmp_path / name).parent.mkdir(exist_ok=True)
+            tifffile.imwrite(tmp_path / name, FRAMES[number])
+            before.wait_frames(number + 1)
+    rest = once(tmp_path, earlier=earlier(before, count))
+    assert dict(zip(rest.names, rest.keys)) == dict(zip(before.names[count:], before.keys[count:]))
 
 
 @pytest.mark.realdata
