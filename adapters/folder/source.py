@@ -141,6 +141,9 @@ class FolderSource:
         for name, frames in planes.items():
             for frame in frames.values():
                 self._keys.remember(name, frame.key)
+            # A file that was written again under its name has only what came with its new first plane.
+            began_ns = frames[0].received_ns if 0 in frames else 0
+            planes[name] = {page: frame for page, frame in frames.items() if frame.received_ns >= began_ns}
         return planes
 
     def _is_interesting(self, file_name: str) -> bool:
