@@ -68,7 +68,7 @@ class MMFacts:
         )
 
     def metadata(self) -> dict[str, Any]:
-        """What of it goes into a frame's metadata: `camera`, `camera_channel`, `taken_ns`, `elapsed_ms`, where known."""
+        """What goes into a frame's metadata: `camera`, `camera_channel`, `taken_ns` and `elapsed_ms`, where known."""
         known: dict[str, Any] = {}
         if self.camera:
             known["camera"] = self.camera

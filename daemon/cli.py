@@ -106,7 +106,7 @@ def resume(
     ] = False,
     json_file: Json = None,
 ) -> None:
-    """Finish a run that was aborted or died: what it missed in its folder is taken, what is not denoised is denoised."""
+    """Finish a run that was aborted or died: take what it missed in its folder, denoise what is not denoised."""
     found = RunFolder.existing(folder)
     raise typer.Exit(_run(load_settings(found.settings), json_file, resume=found, follow=follow))
 

@@ -1,4 +1,4 @@
-"""What a run that ended early left behind, as a source: the frames that waited in the spool, then what is still to come."""
+"""What a run that ended early left behind, as a source: the frames in the spool, then what it has not received yet."""
 
 import os
 import threading
@@ -94,7 +94,9 @@ class Leftovers:
             yield from ledger.earlier()
         for path in self._files:
             for frame in read_spool(path):
-                yield EarlierFrame(frame.key, frame.received_ns, zlib.crc32(frame.pixels.data), frame.metadata)
+                yield EarlierFrame(
+                    frame.key, frame.received_ns, zlib.crc32(frame.pixels.data), frame.metadata
+                )
 
     def clear(self) -> None:
         """Remove the files whose frames are all safe now."""

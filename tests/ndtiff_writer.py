@@ -1,7 +1,7 @@
 """Writes an NDTiff data set as another program does: a script of its own, for tests that follow what it writes.
 
-``python ndtiff_writer.py KIND FOLDER JSON`` with KIND ``ndstorage`` (the real Python writer) or ``java`` (Micro-Manager's
-way: index and stacks filled with zeros beforehand, each entry written after its image).
+``python ndtiff_writer.py KIND FOLDER JSON`` with KIND ``ndstorage`` (the real Python writer) or ``java``
+(Micro-Manager's way: index and stacks filled with zeros beforehand, each entry written after its image).
 """
 
 import json
@@ -138,7 +138,8 @@ def main():
         put(axes, pixels(number, options.get("dtype", "uint16")), metadata(axes))
         time.sleep(pause_s)
     if options.get("die"):
-        print("written", flush=True)
+        sys.stdout.write("written\n")
+        sys.stdout.flush()
         time.sleep(60)
     writer.finish()
 

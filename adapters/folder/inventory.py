@@ -111,10 +111,6 @@ class Inventory:
         copying programs, companions that macOS leaves on shares).
     recursive
         Look into sub-folders.
-
-    Notes
-    -----
-    `data_sets` holds the folders (relative, with ``/``) in which a scan has found an NDTiff data set.
     """
 
     def __init__(self, root: Path, include: tuple[str, ...], *, recursive: bool) -> None:
@@ -127,6 +123,7 @@ class Inventory:
         self._records: dict[str, FileRecord] = {}
         self._by_identity: dict[tuple[int, int], FileRecord] = {}
         self._next_full_s = 0.0
+        # Folders, relative, in which there is an NDTiff data set.
         self.data_sets: set[str] = set()
         self._warned: set[str] = set()
 

@@ -80,6 +80,11 @@ class KeyMaker:
         """Channel names so far."""
         return tuple(self._channels)
 
+    @property
+    def by_micro_manager(self) -> bool:
+        """Whether the names of the series are Micro-Manager's."""
+        return self._names.by_micro_manager
+
     def name_key(self, record: FileRecord) -> NameKey:
         """What the file's name says.
 

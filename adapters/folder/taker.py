@@ -3,6 +3,7 @@
 import logging
 import time
 import zlib
+from dataclasses import replace
 from typing import Any, BinaryIO
 
 import numpy as np
@@ -12,9 +13,11 @@ from quietscope.adapters.earlier import EarlierFrame
 from quietscope.adapters.folder.contents import Contents, Plane, Refusal, look_into
 from quietscope.adapters.folder.inventory import FileRecord, Inventory
 from quietscope.adapters.folder.keys import KeyMaker
+from quietscope.adapters.folder.mm_summary import channel_names
 from quietscope.adapters.folder.readers import read_mm_metadata, read_plane
 from quietscope.adapters.folder.stack_axes import StackInfo, plain_stack
 from quietscope.adapters.frame import Frame, Pixels
+from quietscope.adapters.mm_metadata import MMFacts
 from quietscope.adapters.sharing import open_shared
 from quietscope.config.errors import FrameError
 from quietscope.config.sources import FolderSettings
@@ -55,6 +58,7 @@ class Taker:
         self._keys = keys
         self._delivery = delivery
         self._earlier = earlier or {}
+        self._channels: dict[str, tuple[str, ...]] = {}
 
     def knows(self, record: FileRecord) -> bool:
         """Whether an interrupted run has taken something of a file."""
@@ -159,7 +163,7 @@ class Taker:
         record.problem, record.reason = contents.problem, "truncated"
         record.cursor = contents.cursor
         if contents.info is not None and (record.info is None or record.taken < 2):
-            record.info = contents.info
+            record.info = self._with_channels(record, contents.info)
         for found in (*contents.planes, *(contents.beyond if give_up else ())):
             if not self._take_one(record, file, found, give_up=give_up):
                 break
@@ -193,7 +197,7 @@ class Taker:
             return True
         received_ns = time.time_ns()
         try:
-            said = read_mm_metadata(file, found)
+            said = self._said(file, found)
             info = record.info or plain_stack()
             if self._has_earlier(record, file, found, info, said):
                 return True
@@ -215,10 +219,29 @@ class Taker:
         self._pass_over(record, found.index)
         record.taken = max(record.taken, found.index + 1)
         record.skipped.discard(found.index)
-        exposure_ms = _positive(said.get("Exposure-ms")) or info.exposure_ms
-        metadata = {"name": record.shown, "page": found.index}
-        self._submit(Frame(pixels, key, received_ns, exposure_ms, metadata), info, said)
+        facts = MMFacts.of(said)
+        metadata = {"name": record.shown, "page": found.index, **facts.metadata()}
+        frame = Frame(pixels, key, received_ns, facts.exposure_ms or info.exposure_ms, metadata)
+        pixel_um = facts.pixel_size_um or info.pixel_size_um
+        self._delivery.submit(frame, pixel_size_um=pixel_um, planned=info.planned)
         return True
+
+    def _said(self, file: BinaryIO, plane: Plane) -> dict[str, Any]:
+        """Micro-Manager's metadata of a plane; other programs' words in the same place mean nothing."""
+        own_tag = plane.mm_metadata is not None and plane.mm_metadata[2] == "utf-8"
+        return read_mm_metadata(file, plane) if own_tag or self._keys.by_micro_manager else {}
+
+    def _with_channels(self, record: FileRecord, info: StackInfo) -> StackInfo:
+        """Take channel names from beside the file where it has none."""
+        folder = record.name.rpartition("/")[0]
+        if info.channels or not self._keys.by_micro_manager:
+            return info
+        if folder not in self._channels:
+            names = channel_names(self._inventory.root / folder)
+            if names is None:
+                return info
+            self._channels[folder] = names
+        return replace(info, channels=self._channels[folder])
 
     def _has_earlier(
         self, record: FileRecord, file: BinaryIO, found: Plane, info: StackInfo, said: dict[str, Any]
@@ -244,14 +267,6 @@ class Taker:
         record.skipped.update(range(record.taken, end))
         record.taken = max(record.taken, end)
 
-    def _submit(self, frame: Frame, info: StackInfo, said: dict[str, Any]) -> None:
-        pixel_um = _positive(said.get("PixelSizeUm")) or info.pixel_size_um
-        self._delivery.submit(frame, pixel_size_um=pixel_um, planned=info.planned)
-
 
 def _digest(pixels: Pixels) -> int:
     return zlib.crc32(np.ascontiguousarray(pixels).data)
-
-
-def _positive(value: object) -> float | None:
-    return float(value) if isinstance(value, int | float) and value > 0 else None

@@ -1,7 +1,8 @@
 """Turns the axes of NDTiff images into keys of frames, and keeps the list of channels.
 
-Axes are named by whoever acquires: ``time``, ``channel`` (number or preset name), ``z``, ``position`` (number or label),
-``row`` and ``column`` of a tiled field. Cameras that expose together may share their axes; the metadata tell them apart.
+Axes are named by whoever acquires: ``time``, ``channel`` (number or preset name), ``z``, ``position`` (number or
+label), ``row`` and ``column`` of a tiled field. Cameras that expose together may share their axes; the metadata tell
+them apart. An axis that nobody else knows (``laser``) makes channels.
 """
 
 from collections.abc import Mapping

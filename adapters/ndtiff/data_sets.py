@@ -85,7 +85,7 @@ class DataSets:
         for paced in self._followers.values():
             if paced.next_look_s <= time.monotonic():
                 taken = paced.follower.look(delivery, ending=ending)
-                paced.looked(taken or paced.follower.look_ahead(delivery))
+                paced.looked(found=taken or paced.follower.look_ahead(delivery))
 
     def finish(self, delivery: Delivery, *, ending: Callable[[], bool] = lambda: False) -> None:
         """Take what is there, and name what is missing."""
@@ -111,7 +111,7 @@ class _Paced:
     def wake(self) -> None:
         self.next_look_s, self._delay_s = 0.0, _SHORTEST_DELAY_S
 
-    def looked(self, found: bool) -> None:
+    def looked(self, *, found: bool) -> None:
         now = time.monotonic()
         if found:
             self._changed_s, self._delay_s = now, _SHORTEST_DELAY_S

@@ -1,9 +1,9 @@
 """Follows the index of an NDTiff data set that is still being written.
 
-The *only* module that reads ``NDTiff.index``. Source: the NDTiff 3 format description of NDTiffStorage. An entry is the
-length of a JSON text and the text (axes), the length of a file name and the name, and eight 32-bit numbers. Micro-Manager
-fills the whole file with zeros beforehand and writes each entry after its image; the Python writer's entries come in
-pieces of 8 KiB, so that the last one is mostly torn.
+The *only* module that reads ``NDTiff.index``. Source: the NDTiff 3 format description of NDTiffStorage. An entry is
+the length of a JSON text and the text (axes), the length of a file name and the name, and eight 32-bit numbers.
+Micro-Manager fills the whole file with zeros beforehand and writes each entry after its image; the Python writer's
+entries come in pieces of 8 KiB, so that the last one is mostly torn.
 """
 
 import json

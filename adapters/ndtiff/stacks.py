@@ -1,4 +1,7 @@
-"""Names of the stacks of an NDTiff data set: ``cell_NDTiffStack.tif``, ``cell_NDTiffStack_1.tif``, …"""
+"""Names of the stacks of an NDTiff data set.
+
+``cell_NDTiffStack.tif`` is followed by ``cell_NDTiffStack_1.tif``, and so on; the name in front may be missing.
+"""
 
 import re
 from pathlib import Path

@@ -1,7 +1,7 @@
 """Finds images that are in an NDTiff stack but not in its index yet, by the stack's own chain of directories.
 
-Source: TIFF 6.0 (Adobe, 1992), section 2, and the NDTiff format description of NDTiffStorage: each image is a directory,
-its pixels and its metadata (tag 51123), and the next directory follows at an even place.
+Source: TIFF 6.0 (Adobe, 1992), section 2, and the NDTiff format description of NDTiffStorage: each image is a
+directory, its pixels and its metadata (tag 51123), and the next directory follows at an even place.
 """
 
 import json
@@ -16,7 +16,7 @@ from quietscope.adapters.sharing import open_shared, read_at
 
 __all__ = ["unlisted_after"]
 
-_WIDTH, _HEIGHT, _OFFSET, _SAMPLES, _COUNT, _METADATA = 256, 257, 273, 277, 279, 51123
+_WIDTH, _HEIGHT, _OFFSET, _COUNT, _METADATA = 256, 257, 273, 279, 51123
 _MOST_TAGS = 64
 _MOST_METADATA = 1 << 24
 _MOST = 256
@@ -77,16 +77,8 @@ def _is_alike(entry: IndexEntry, last: IndexEntry) -> bool:
 
 
 def _image(file: BinaryIO, name: str, directory: int) -> IndexEntry | None:
-    if not directory:
-        return None
-    head = read_at(file, directory, 2)
-    count = struct.unpack("<H", head)[0] if len(head) == 2 else 0
-    if not 0 < count <= _MOST_TAGS:
-        return None
-    body = read_at(file, directory + 2, count * 12)
-    if len(body) < count * 12:
-        return None
-    tags = {code: (size, value) for code, _, size, value in struct.iter_unpack("<HHII", body)}
+    """The image whose directory is at this place; None if it is not whole."""
+    tags = _tags(file, directory)
     if not {_WIDTH, _HEIGHT, _OFFSET, _COUNT, _METADATA} <= set(tags):
         return None
     width, height, offset, nbytes = (tags[code][1] for code in (_WIDTH, _HEIGHT, _OFFSET, _COUNT))
@@ -103,3 +95,13 @@ def _image(file: BinaryIO, name: str, directory: int) -> IndexEntry | None:
     if not isinstance(axes, dict) or not all(isinstance(value, int | str) for value in axes.values()):
         return None
     return IndexEntry(axes, name, offset, height, width, sizes[nbytes], place, length)
+
+
+def _tags(file: BinaryIO, directory: int) -> dict[int, tuple[int, int]]:
+    """Count and value of each tag; empty where there is no whole directory."""
+    head = read_at(file, directory, 2) if directory else b""
+    count = struct.unpack("<H", head)[0] if len(head) == 2 else 0
+    body = read_at(file, directory + 2, count * 12) if 0 < count <= _MOST_TAGS else b""
+    if len(body) < count * 12:
+        return {}
+    return {code: (size, value) for code, _, size, value in struct.iter_unpack("<HHII", body)}

@@ -3,6 +3,7 @@
 import contextlib
 import gzip
 import io
+import json
 import logging
 import os
 import shutil
@@ -415,7 +416,8 @@ def test_a_restart_takes_what_is_missing_and_counts_on(tmp_path):
     for count in range(1, 6):
         rest = once(tmp_path, earlier=earlier(before, count))
         assert rest.keys == before.keys[count:]
-        assert all(np.array_equal(a.pixels, b.pixels) for a, b in zip(rest.frames, before.frames[count:]))
+        for found, expected in zip(rest.frames, before.frames[count:], strict=True):
+            np.testing.assert_array_equal(found.pixels, expected.pixels)
     known = earlier(before, 5)
     grow_stack(tmp_path, FRAMES[5:6])
     tifffile.imwrite(tmp_path / "a.tif", FRAMES[6])
@@ -435,7 +437,9 @@ def test_a_restart_keeps_channels_and_positions(tmp_path, count):
             tifffile.imwrite(tmp_path / name, FRAMES[number])
             before.wait_frames(number + 1)
     rest = once(tmp_path, earlier=earlier(before, count))
-    assert dict(zip(rest.names, rest.keys)) == dict(zip(before.names[count:], before.keys[count:]))
+    assert sorted((frame.metadata["name"], frame.key) for frame in rest.frames) == sorted(
+        (frame.metadata["name"], frame.key) for frame in before.frames[count:]
+    )
 
 
 @pytest.mark.realdata
@@ -570,6 +574,67 @@ def test_an_ome_tiff_written_slowly_keeps_its_axes(tmp_path):
     assert sink.series[-1].channels == ("A", "B")
     for frame in sink.frames:
         np.testing.assert_array_equal(frame.pixels, stack[frame.key.t, frame.key.z, frame.key.c])
+
+
+def save_as_micro_manager(path, image, said, byteorder=">"):
+    """Micro-Manager's separate image files go through ImageJ's FileSaver: metadata as info text, pixels last."""
+    path.parent.mkdir(exist_ok=True)
+    tifffile.imwrite(path, image, imagej=True, byteorder=byteorder, metadata={"Info": json.dumps(said)})
+
+
+@pytest.mark.parametrize("byteorder", [">", "<"])
+def test_micro_manager_2_image_files_tell_all_they_know(tmp_path, byteorder):
+    """Channel names come from metadata.txt, which is open until the end; the rest from the images themselves."""
+    folder = tmp_path / "run_1" / "Pos0"
+    said = {
+        "PixelSizeUm": 0.11,
+        "Exposure-ms": 20,
+        "Camera": "Andor",
+        "ReceivedTime": "2026-11-20 19:21:22.009 +0100",
+        "ElapsedTime-ms": 1500.5,
+    }
+    with watching(tmp_path) as sink:
+        folder.mkdir(parents=True)
+        summary = json.dumps({"ChNames": ["DAPI", "FITC"], "Slices": 1}, indent=2)
+        (folder / "metadata.txt").write_text('{\n"Summary": ' + summary + ',\n"Coords-img": {')
+        for number in range(6):
+            t, c = divmod(number, 2)
+            name = f"img_channel{c:03d}_position000_time{t:09d}_z000.tif"
+            save_as_micro_manager(folder / name, FRAMES[number], said, byteorder)
+            sink.wait_frames(number + 1)
+    assert sink.keys == [(t, c, 0, 0) for t in range(3) for c in range(2)]
+    assert sink.series[-1].channels == ("DAPI", "FITC")
+    assert sink.series[0].pixel_size_um == 0.11
+    frame = sink.frames[3]
+    np.testing.assert_array_equal(frame.pixels, FRAMES[3])
+    assert frame.exposure_ms == 20
+    assert frame.metadata["camera"] == "Andor"
+    assert frame.metadata["elapsed_ms"] == 1500.5
+    assert frame.metadata["taken_ns"] == 1795198882009000000
+    assert not sink.rejected
+
+
+def test_micro_manager_14_image_files_tell_all_they_know(tmp_path):
+    said = {"PixelSizeUm": 0.5, "Exposure-ms": 7, "Channel": "Cy5", "FrameIndex": 9, "SliceIndex": 9}
+    for position in ("1-Pos_000_000", "1-Pos_000_001"):
+        for t in range(2):
+            path = tmp_path / position / f"img_{t:09d}_Cy5_000.tif"
+            save_as_micro_manager(path, FRAMES[t], said)
+    sink = once(tmp_path)
+    assert sink.keys == [(t, 0, 0, p) for p in range(2) for t in range(2)]
+    assert sink.series[0].channels == ("Cy5",)
+    assert sink.series[0].pixel_size_um == 0.5
+    assert sink.frames[0].exposure_ms == 7
+
+
+def test_info_of_other_programs_means_nothing(tmp_path):
+    save_as_micro_manager(
+        tmp_path / "cell.tif", FRAMES[0], {"FrameIndex": 3, "Exposure-ms": 7, "Axes": {"q": 3}}
+    )
+    save_as_micro_manager(tmp_path / "stack.tif", FRAMES[1:4], {"FrameIndex": 3})
+    sink = once(tmp_path)
+    assert sink.keys == [(0, 0, 0, 0), (1, 0, 0, 0), (1, 1, 0, 0), (1, 2, 0, 0)]
+    assert sink.frames[0].exposure_ms is None
 
 
 @pytest.mark.realdata

@@ -129,7 +129,7 @@ def test_a_data_set_that_appears_and_grows_is_followed(tmp_path, kind, polling):
 
 
 def test_the_python_writers_unwritten_index_does_not_delay_frames(tmp_path):
-    """Its index comes in pieces of 8 KiB: twelve images stay in its memory until it finishes, or for ever if it dies."""
+    """Its index comes in pieces of 8 KiB: twelve entries stay in memory until it finishes, or for ever if it dies."""
     with watching(tmp_path) as sink, writing("ndstorage", tmp_path / "run", count=12, die=True) as process:
         assert process.stdout.readline() == "written\n"
         sink.wait_frames(12)

@@ -102,7 +102,9 @@ def test_a_killed_follower_misses_nothing_of_a_growing_data_set(recorders, tmp_p
     options = {"count": 300, "channels": 2, "per_stack": 130, "pause_s": 0.02}
     one.start()
     one.wait("ready")
-    with subprocess.Popen([sys.executable, str(SCRIPT), kind, str(folder / "cell"), json.dumps(options)]) as writer:
+    with subprocess.Popen(
+        [sys.executable, str(SCRIPT), kind, str(folder / "cell"), json.dumps(options)]
+    ) as writer:
         try:
             one.kill_at(60)
             time.sleep(0.2)
