@@ -237,15 +237,10 @@ class Inventory:
         else:
             known = self._by_identity.get(identity) if identity is not None else None
             if known is not None and known.name != name and not self._is_at(known.name, identity):
-                # Its old name is gone: moved, unless the system has given the inode to a new file.
-                moved = (known.size, known.mtime_ns) == stamp or (
-                    (known.taken != 1 or known.problem) and stamp[0] >= known.size
-                )
-                if moved:
-                    self._records.pop(known.name, None)
-                    known.name, known.suspect = name, True
-                else:
-                    known = None
+                # Its old name is gone: moved, unless the system has given the inode to a new file, as its pixels will
+                # tell. Size and time do not: they may have been read before its writer was done.
+                self._records.pop(known.name, None)
+                known.name, known.suspect = name, True
             elif known is not None and known.name == name and record is not known:
                 known = None
         known = known or FileRecord(name)

@@ -247,6 +247,8 @@ class Taker:
         self, record: FileRecord, file: BinaryIO, found: Plane, info: StackInfo, said: dict[str, Any]
     ) -> bool:
         """Whether an interrupted run has this plane; a file written again since then is new."""
+        if self._earlier and found.index == 0 and record.shown not in self._earlier:
+            self._find_renamed(record, read_plane(file, found))
         frame = self._earlier.get(record.shown, {}).get(found.index)
         if frame is None:
             return False
@@ -261,6 +263,15 @@ class Taker:
         record.taken = max(record.taken, found.index + 1)
         record.skipped.discard(found.index)
         return True
+
+    def _find_renamed(self, record: FileRecord, pixels: Pixels) -> None:
+        """Give a file that holds what an interrupted run took from a file that is gone the place of that one."""
+        crc32 = _digest(pixels)
+        for name, frames in self._earlier.items():
+            same = 0 in frames and frames[0].crc32 == crc32
+            if same and not (self._inventory.root / name).exists():
+                self._earlier[record.shown] = self._earlier.pop(name)
+                return
 
     @staticmethod
     def _pass_over(record: FileRecord, end: int) -> None:

@@ -17,7 +17,7 @@ from quietscope.adapters.ndtiff.index import IndexEntry, IndexTail
 from quietscope.adapters.ndtiff.planes import read_image
 from quietscope.adapters.ndtiff.summary import Summary, read_summary
 from quietscope.adapters.ndtiff.unlisted import unlisted_after
-from quietscope.adapters.sharing import open_shared
+from quietscope.adapters.sharing import open_shared, read_at
 from quietscope.config.errors import FrameError
 
 __all__ = ["INDEX_NAME", "Follower"]
@@ -26,6 +26,7 @@ INDEX_NAME = "NDTiff.index"
 _LOG = logging.getLogger("quietscope.ndtiff")
 _INCOMPLETE = {"truncated", "unwritten", "unreadable"}
 _DEAF = 8
+_STAMP_BYTES = 4096
 
 
 class Follower:
@@ -60,6 +61,8 @@ class Follower:
         self._settle_s = settle_s
         self._earlier = earlier or {}
         self._tail = IndexTail(folder / INDEX_NAME)
+        self._held: list[IndexEntry] = []
+        self._in_doubt = False
         self._waiting: deque[IndexEntry] = deque()
         self._first: IndexEntry | None = None
         self._last: IndexEntry | None = None
@@ -121,7 +124,7 @@ class Follower:
         The Python writer's index comes in pieces of 8 KiB, which may be minutes of a slow acquisition, and the last
         piece never comes if the writer dies. Micro-Manager itself lists each image at once.
         """
-        if self._waiting or self._tail.replaced or self._tail.preallocated:
+        if self._waiting or self._in_doubt or self._tail.preallocated:
             return False
         try:
             ahead = unlisted_after(self.folder, self._last)
@@ -144,44 +147,42 @@ class Follower:
         if self._waiting:
             return True
         try:
-            entries = self._tail.poll()
-            if self._tail.replaced:
-                self._check_again()
-                entries = self._tail.poll()
+            self._held = self._held or self._tail.poll()
+            self._in_doubt = self._in_doubt or self._tail.changed
+            if self._in_doubt and self._first is not None and self._stamp_of(self._first) != self._stamp:
+                _LOG.info("%s has been written again under its name: taken as new", self.folder)
+                self._first, self._last, self._stamp, self._reached = None, None, "", {}
+                self._tail.restart()
+                self._held = self._tail.poll()
         except FileNotFoundError:
+            self._in_doubt = True
             self._problem = (
                 f"there is no {INDEX_NAME}; keep it beside the stacks" if self._first is None else ""
             )
             return False
         except OSError as error:
-            self._problem = (
-                f"{INDEX_NAME} cannot be read ({error.strerror or error}); allow quietscope to read it"
-            )
+            self._problem = f"it cannot be read ({error.strerror or error}); allow quietscope to read it"
             return False
-        self._problem = ""
-        self._waiting.extend(entries)
-        return bool(entries)
+        self._problem, self._in_doubt = "", False
+        self._waiting.extend(self._held)
+        self._held = []
+        return bool(self._waiting)
 
-    def _check_again(self) -> None:
-        """Find out whether the index under the name is the one that was followed."""
-        if self._first is not None:
-            try:
-                same = self._make_stamp(self._first) == self._stamp
-            except (FrameError, OSError):
-                same = False
-            if same:
-                self._tail.accept()
-                return
-            _LOG.info("%s has been written again under its name: taken as new", self.folder)
-        self._tail.restart()
-        self._first, self._last, self._stamp, self._reached = None, None, "", {}
+    def _stamp_of(self, entry: IndexEntry) -> str:
+        """Tells a data set from another one of its name: checksum of the first image's head and of what is said of it.
 
-    def _make_stamp(self, entry: IndexEntry) -> str:
-        """Tells one data set from another that has its name: checksum of its first image and what is said of it."""
+        Neither size nor inode do: a new index is filled with zeros to the same size, and may get the old inode.
+        """
         with open_shared(self.folder / entry.file) as file:
-            pixels, said = read_image(file, entry)
+            said = read_at(file, entry.metadata_offset, entry.metadata_length)
+            return f"{zlib.crc32(read_at(file, entry.offset, _STAMP_BYTES), zlib.crc32(said)):08x}"
+
+    def _begin(self, entry: IndexEntry) -> None:
+        """Learn from the first image, which must be whole, which data set this is."""
+        with open_shared(self.folder / entry.file) as file:
+            read_image(file, entry)
             self._summary = read_summary(file)
-        return f"{zlib.crc32(repr(sorted(said.items())).encode(), zlib.crc32(pixels.data)):08x}"
+        self._stamp, self._first = self._stamp_of(entry), entry
 
     def _take(
         self, entry: IndexEntry, files: dict[str, BinaryIO], stack: contextlib.ExitStack, delivery: Delivery
@@ -189,7 +190,7 @@ class Follower:
         """Deal with one image; False if it has to be tried again."""
         try:
             if not self._stamp and entry.pixel_type in {0, 1, 3, 4, 5, 6}:
-                self._stamp, self._first = self._make_stamp(entry), entry
+                self._begin(entry)
             if entry.offset <= self._reached.get(entry.file, -1):
                 return True
             if self._is_known(entry):

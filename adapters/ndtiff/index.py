@@ -21,6 +21,8 @@ _LENGTH = struct.Struct("<I")
 _NUMBERS = struct.Struct("<8I")
 _MOST_AXES_BYTES, _MOST_NAME_BYTES = 65536, 4096
 _CHUNK = 1 << 20
+_PAGE = 4096
+_ZEROS = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,17 +72,18 @@ class IndexTail:
     def __init__(self, path: Path) -> None:
         self.path = path
         self._position = 0
-        self._identity: tuple[int, int] | None = None
+        self._state: tuple[int, ...] | None = None
         self.problem = ""
-        self.replaced = False
+        self.changed = False
         self.preallocated = False
+        self._unsure = b""
 
     def poll(self) -> list[IndexEntry]:
         """Whole entries that are new, at most about a mebibyte of them at once.
 
         Afterwards `problem` says why the next entry could not be read, empty where there simply is none; `preallocated`
-        whether zeros wait for it to be written; `replaced` whether another file now has the name (nothing is read then
-        before `accept` or `restart`).
+        whether zeros wait for it to be written; `changed` whether the file is another one or another state of it than
+        the last time.
 
         Raises
         ------
@@ -90,29 +93,21 @@ class IndexTail:
             If it cannot be read.
         """
         with open_shared(self.path) as file:
-            state = os.fstat(file.fileno())
-            identity = (state.st_dev, state.st_ino)
-            if self._identity not in {None, identity} or state.st_size < self._position:
-                self.replaced = True
-                return []
-            self._identity = identity
+            found = os.fstat(file.fileno())
+            state = (found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns)
+            self.changed, self._state = state != self._state, state
             data = read_at(file, self._position, _CHUNK)
         entries, used = self._parse(data)
         self._position += used
         return entries
 
-    def accept(self) -> None:
-        """Go on in the file that now has the name: it holds the same data set."""
-        self._identity, self.replaced = None, False
-
     def restart(self) -> None:
         """Begin anew: the data set has been written again."""
         self._position = 0
-        self.accept()
 
     def _parse(self, data: bytes) -> tuple[list[IndexEntry], int]:
         entries: list[IndexEntry] = []
-        used = 0
+        start = used = 0
         self.problem = ""
         self.preallocated = False
         while used < len(data):
@@ -122,13 +117,23 @@ class IndexTail:
                 self.problem = f"{error} at byte {self._position + used} of {self.path.name}"
                 break
             if found is None:
-                self.preallocated = not any(data[used : used + 4])
-                if not self.preallocated:
+                blank = not any(data[used : used + 4])
+                self.preallocated = blank or (len(data) - used > 2 * _ZEROS and not any(data[-_ZEROS:]))
+                if not blank:
                     self.problem = f"the last entry of {self.path.name} is not whole"
                 break
-            entry, used = found
+            entry, start, used = found[0], used, found[1]
             entries.append(entry)
+        if self.preallocated and entries and self._may_be_torn(data, start, used):
+            return entries[:-1], start
         return entries, used
+
+    def _may_be_torn(self, data: bytes, start: int, end: int) -> bool:
+        """Whether the newest entry among zeros has to be seen once more: a page of a file may come before the next."""
+        if (self._position + start) // _PAGE == (self._position + end - 1) // _PAGE:
+            return False
+        before, self._unsure = self._unsure, data[start:end]
+        return before != self._unsure
 
 
 def _entry(data: bytes, start: int) -> tuple[IndexEntry, int] | None:
@@ -148,7 +153,7 @@ def _entry(data: bytes, start: int) -> tuple[IndexEntry, int] | None:
     if name_length == 0 or stop + _NUMBERS.size > len(data):
         return None
     offset, width, height, pixel_type, packed, place, size, packed_too = _NUMBERS.unpack_from(data, stop)
-    if not (offset and width and height and place):
+    if not (offset and width and height and place and size):
         return None
     try:
         axes = json.loads(data[start + 4 : end])

@@ -419,6 +419,7 @@ def test_a_restart_takes_what_is_missing_and_counts_on(tmp_path):
         for found, expected in zip(rest.frames, before.frames[count:], strict=True):
             np.testing.assert_array_equal(found.pixels, expected.pixels)
     known = earlier(before, 5)
+    (tmp_path / "first.tif").rename(tmp_path / "renamed.tif")
     grow_stack(tmp_path, FRAMES[5:6])
     tifffile.imwrite(tmp_path / "a.tif", FRAMES[6])
     tifffile.imwrite(tmp_path / "y.tif", FRAMES[7])
