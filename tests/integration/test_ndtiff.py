@@ -44,7 +44,7 @@ class Taken:
             self.rejected.append((name, reason, detail))
             self.changed.notify_all()
 
-    def wait_frames(self, count, timeout=30):
+    def wait_frames(self, count, timeout=90):
         with self.changed:
             assert self.changed.wait_for(lambda: len(self.frames) >= count, timeout), (
                 len(self.frames),
@@ -74,7 +74,7 @@ def watching(folder, **settings):
         yield sink
     finally:
         stop.set()
-        thread.join(10)
+        thread.join(60)
     assert not errors, errors
 
 
@@ -114,7 +114,7 @@ def test_a_data_set_that_appears_and_grows_is_followed(tmp_path, kind, polling):
         time.sleep(0.3)
         with writing(kind, tmp_path / "run_1", count=300, channels=2, per_stack=70) as process:
             sink.wait_frames(300)
-            assert process.wait(20) == 0
+            assert process.wait(120) == 0
     whole(sink, 300, channels=2)
     assert sink.keys == [(n // 2, n % 2, 0, 0) for n in range(300)]
     assert sink.series[-1].channels == ("DAPI", "FITC")
@@ -141,7 +141,7 @@ def test_the_python_writers_unwritten_index_does_not_delay_frames(tmp_path):
 @pytest.mark.parametrize("dtype", ["uint8", "uint16"])
 def test_finished_data_sets_are_read(tmp_path, dtype):
     with writing("ndstorage", tmp_path / "run", count=30, dtype=dtype, pause_s=0) as process:
-        assert process.wait(30) == 0
+        assert process.wait(120) == 0
     for folder in (tmp_path, tmp_path / "run"):
         whole(once(folder), 30, dtype=dtype)
 

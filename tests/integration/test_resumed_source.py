@@ -112,7 +112,7 @@ def test_a_killed_follower_misses_nothing_of_a_growing_data_set(recorders, tmp_p
             one.kill_at(150)
             one.start("--resume", "1", "--follow", "1")
             assert one.finish()["received"] == 300
-            assert writer.wait(20) == 0
+            assert writer.wait(120) == 0
         finally:
             writer.kill()
     whole(one, 300)
