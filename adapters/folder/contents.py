@@ -46,7 +46,7 @@ class Plane:
     dtype
         NumPy type string with byte order, for example ``>u2``.
     mm_metadata
-        Byte offset, length and encoding of what may be Micro-Manager's metadata, else None.
+        Byte offset, length and encoding of what may be Micro-Manager's metadata.
     """
 
     index: int
@@ -142,8 +142,7 @@ def look_into(
     OSError
         If reading fails.
     """
-    size = os.fstat(file.fileno()).st_size
-    head = read_at(file, 0, 8)
+    size, head = os.fstat(file.fileno()).st_size, read_at(file, 0, 8)
     if len(head) < 8 or any(magic.startswith(head.rstrip(b"\0")) for magic in _MAGIC):
         return Contents((), f"the file has only {size} bytes" if size < 8 else "the header is missing")
     if head == PNG_SIGNATURE:
