@@ -23,7 +23,7 @@ def run_child(arguments: Sequence[str]) -> int:
     ----------
     arguments
         Name of the child, run folder, then pairs: ``--ingest``, ``--news`` and ``--publish`` with an address,
-        ``--resume`` with 0 or 1.
+        ``--resume`` and ``--follow`` with 0 or 1.
 
     Returns
     -------
@@ -41,7 +41,8 @@ def run_child(arguments: Sequence[str]) -> int:
         if name == "recorder":
             from quietscope.daemon.recorder import Recorder
 
-            return Recorder(run, settings, parent, resume=options.get("--resume") == "1").run()
+            resume, follow = (options.get(name) == "1" for name in ("--resume", "--follow"))
+            return Recorder(run, settings, parent, resume=resume, follow=follow).run()
         if name == "processor":
             from quietscope.daemon.processor import Processor
 

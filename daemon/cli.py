@@ -102,11 +102,14 @@ def run(
 def resume(
     folder: Annotated[Path, typer.Argument(metavar="RUN", help="Folder of a run that ended early.")],
     *,
+    follow: Annotated[
+        bool, typer.Option("--follow", help="Go on watching the run's folder afterwards.")
+    ] = False,
     json_file: Json = None,
 ) -> None:
-    """Finish a run that was aborted or died: whatever is stored but not denoised is denoised."""
+    """Finish a run that was aborted or died: take what it missed in its folder, denoise what is not denoised."""
     found = RunFolder.existing(folder)
-    raise typer.Exit(_run(load_settings(found.settings), json_file, resume=found))
+    raise typer.Exit(_run(load_settings(found.settings), json_file, resume=found, follow=follow))
 
 
 @app.command()
@@ -244,11 +247,16 @@ def _settings(
 
 
 def _run(
-    settings: Settings, json_file: Path | None, picture: Path | None = None, resume: RunFolder | None = None
+    settings: Settings,
+    json_file: Path | None,
+    picture: Path | None = None,
+    resume: RunFolder | None = None,
+    *,
+    follow: bool = False,
 ) -> int:
     from quietscope.daemon.live_command import run_live
 
-    return run_live(settings, json_file=json_file, picture=picture, resume=resume)
+    return run_live(settings, json_file=json_file, picture=picture, resume=resume, follow=follow)
 
 
 def main() -> None:

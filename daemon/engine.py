@@ -70,6 +70,8 @@ class Engine:
         Called with every event of every process.
     resume
         An existing run to be finished; none starts a new one.
+    follow
+        With `resume`: go on watching the run's folder.
 
     Raises
     ------
@@ -78,9 +80,15 @@ class Engine:
     """
 
     def __init__(
-        self, settings: Settings, *, on_event: Callable[[Event], None], resume: RunFolder | None = None
+        self,
+        settings: Settings,
+        *,
+        on_event: Callable[[Event], None],
+        resume: RunFolder | None = None,
+        follow: bool = False,
     ) -> None:
         self._settings = settings
+        self._follow = follow
         self._resume = resume is not None
         self._on_event = on_event
         # SimpleQueue.put may be called again while it runs, which a signal handler does; Queue.put may not.
@@ -134,7 +142,7 @@ class Engine:
     def _spawn(self, name: str) -> None:
         arguments = [name, str(self.run_folder.root)]
         if name == "recorder":
-            arguments += ["--resume", str(int(self._resume))]
+            arguments += ["--resume", str(int(self._resume)), "--follow", str(int(self._follow))]
         else:
             arguments += ["--ingest", self._addresses["ingest"]]
         if name == "processor":

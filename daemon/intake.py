@@ -40,8 +40,8 @@ class Intake:
         Called with words when a good frame cannot be kept.
     on_reject
         Called with name, reason and detail of everything that is no valid frame.
-    known
-        Frames that a resumed run has already.
+    known, known_rejected
+        Frames that a resumed run has already, and name and reason of what it has rejected.
     """
 
     def __init__(
@@ -57,6 +57,7 @@ class Intake:
         on_fatal: Callable[[str], None],
         on_reject: Callable[[str, str, str], None],
         known: Collection[FrameKey] = (),
+        known_rejected: Collection[tuple[str, str]] = (),
     ) -> None:
         self._vault = vault
         self._committer = committer
@@ -69,6 +70,7 @@ class Intake:
         self._on_reject = on_reject
         self._lock = threading.Lock()
         self._seen: set[FrameKey] = set(known)
+        self._known_rejected = frozenset(known_rejected)
         self._extent: dict[int, int] = {}
         for key in known:
             self._extent[key.p] = max(self._extent.get(key.p, -1), key.t)
@@ -78,7 +80,9 @@ class Intake:
         self.store: StoreWriter | None = None
         self.rejected: Counter[str] = Counter()
         self.received = len(self._seen)
-        self.last_arrival: float | None = None
+        self.last_arrival: float | None = time.monotonic() if self._seen else None
+        if stop.frames is not None and self.received >= stop.frames:
+            self._ended.set()
 
     @property
     def ended(self) -> threading.Event:
@@ -151,7 +155,9 @@ class Intake:
         return self._keep(deposit)
 
     def reject(self, name: str, reason: str, detail: str) -> None:
-        """Count something that is no valid frame."""
+        """Count something that is no valid frame; once, though a resumed run may meet it again."""
+        if (name, reason) in self._known_rejected:
+            return
         with self._lock:
             self.rejected[reason] += 1
         self._committer.put(RejectedRow(name, reason, detail))

@@ -2,10 +2,12 @@
 
 import json
 import sqlite3
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
+from quietscope.adapters.earlier import EarlierFrame
 from quietscope.adapters.frame import FrameKey, Series
 from quietscope.config import LedgerError
 
@@ -176,6 +178,22 @@ class LedgerReader:
     def rejected(self) -> dict[str, int]:
         """Reason → number of things that came and were no valid frame."""
         return dict(self._rows("SELECT reason, count(*) FROM rejected GROUP BY reason"))
+
+    def rejections(self) -> set[tuple[str, str]]:
+        """Name and reason of everything that came and was no valid frame."""
+        return set(self._rows("SELECT name, reason FROM rejected"))
+
+    def earlier(self, *, limit: int = 1024) -> Iterator[EarlierFrame]:
+        """Committed frames in order of arrival, as a source needs them that goes on where the run stopped."""
+        last = 0
+        while rows := self._rows(
+            "SELECT id, t, c, z, p, received_ns, crc32, metadata FROM frame WHERE id > ? ORDER BY id LIMIT ?",
+            last,
+            limit,
+        ):
+            for row in rows:
+                yield EarlierFrame(FrameKey(*row[1:5]), row[5], row[6], json.loads(row[7] or "{}"))
+            last = rows[-1][0]
 
     def arrivals(self) -> tuple[int, int, int]:
         """Number of frames, first and last arrival (nanoseconds since the epoch; 0 without frames)."""

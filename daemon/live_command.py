@@ -31,6 +31,7 @@ def run_live(
     json_file: Path | None,
     picture: Path | None = None,
     resume: RunFolder | None = None,
+    follow: bool = False,
 ) -> int:
     """Run to the end and report.
 
@@ -44,6 +45,8 @@ def run_live(
         Where the before/after picture of a simulated run goes.
     resume
         An existing run to be finished; none starts a new one.
+    follow
+        With `resume`: go on watching the run's folder.
 
     Returns
     -------
@@ -55,7 +58,7 @@ def run_live(
         msg = f"the folder of --json {json_file} does not exist; make it first"
         raise RunError(msg)
     with Display(console) as display:
-        engine = Engine(settings, on_event=display.event, resume=resume)
+        engine = Engine(settings, on_event=display.event, resume=resume, follow=follow)
         console.print(f"run folder: {engine.run_folder.root}", highlight=False, soft_wrap=True)
         with _interrupts(engine):
             ending = engine.run()

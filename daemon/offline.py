@@ -1,9 +1,10 @@
-"""What a path on the command line means as a source: a run folder, a folder of images, or one image file."""
+"""What a path on the command line means as a source: a run, a folder of images, a data set, or one image file."""
 
 import glob
 from pathlib import Path
 from typing import Any
 
+from quietscope.adapters.ndtiff import INDEX_NAME, is_stack
 from quietscope.config import SourceError
 
 __all__ = ["offline_source"]
@@ -15,7 +16,7 @@ def offline_source(path: Path) -> dict[str, Any]:
     Parameters
     ----------
     path
-        A run folder, a folder of images, or an image file.
+        A run folder, a folder of images or of NDTiff data sets, a file of such a data set, or an image file.
 
     Returns
     -------
@@ -28,6 +29,8 @@ def offline_source(path: Path) -> dict[str, Any]:
         If there is nothing at `path`.
     """
     whole = path.expanduser().absolute()
+    if whole.is_file() and (whole.name == INDEX_NAME or is_stack(whole.name)):
+        whole = whole.parent
     if whole.is_file():
         return {
             "kind": "folder",

@@ -54,12 +54,23 @@ class Recorder:
     parent
         The process that started this one.
     resume
-        Finish a run that ended early: nothing new is received, what is left is kept.
+        Finish a run that ended early: what it has left, and what it would still have received, is kept.
+    follow
+        With `resume`: go on watching the folder.
     """
 
-    def __init__(self, run: RunFolder, settings: Settings, parent: Parent, *, resume: bool = False) -> None:
+    def __init__(
+        self,
+        run: RunFolder,
+        settings: Settings,
+        parent: Parent,
+        *,
+        resume: bool = False,
+        follow: bool = False,
+    ) -> None:
         self._run = run
-        self._leftovers = Leftovers(run) if resume else None
+        self._leftovers = Leftovers(run, settings.source, follow=follow) if resume else None
+        self._follows = follow or not resume
         self._settings = settings
         self._parent = parent
         self._life = _Life()
@@ -75,16 +86,19 @@ class Recorder:
         self._intake = Intake(
             self._vault,
             self._committer,
-            lambda series: StoreWriter(run.root, series, settings.store, resume=resume),
+            lambda series: StoreWriter(
+                run.root, series, settings.store, resume=resume and (run.store / "zarr.json").is_file()
+            ),
             announce=self._announce,
             announce_series=self._series_is_known,
-            stop=StopSettings() if resume else settings.stop,
+            stop=settings.stop if self._leftovers is None or self._leftovers.receives else StopSettings(),
             block=settings.source.when_full == "block",
             on_fatal=self._fatal,
             on_reject=lambda name, reason, detail: parent.emit(
                 "rejected", name=name, reason=reason, detail=detail
             ),
             known=() if self._leftovers is None else self._leftovers.known,
+            known_rejected=() if self._leftovers is None else self._leftovers.rejected,
         )
         try:
             self._server = IngestServer(
@@ -161,6 +175,7 @@ class Recorder:
         idle_s = self._settings.stop.idle_s
         if (
             idle_s is not None
+            and self._follows
             and intake.last_arrival is not None
             and time.monotonic() - intake.last_arrival > idle_s
             and not life.stop_source.is_set()
@@ -182,6 +197,8 @@ class Recorder:
         """Tell the parent once everything that was received is committed."""
         if not self._vault.drain(0.2):
             return False
+        if not self._life.source_failed:
+            self._committer.put(MetaRow("intake_ended", self._life.reason))
         self._parent.emit(
             "intake_ended",
             reason=self._life.reason,

@@ -3,6 +3,7 @@
 import threading
 import time
 
+from quietscope.adapters.earlier import Earlier
 from quietscope.adapters.frame import Frame
 from quietscope.adapters.ome_zarr import StoreReader
 from quietscope.adapters.protocols import Sink
@@ -22,10 +23,13 @@ class Replay:
     ----------
     run
         The earlier run; it is only read.
+    earlier
+        Frames that are not to be delivered once more, since an interrupted run has them.
     """
 
-    def __init__(self, run: RunFolder) -> None:
+    def __init__(self, run: RunFolder, *, earlier: Earlier | None = None) -> None:
         self._run = run
+        self._earlier = earlier
 
     def run(self, sink: Sink, stop: threading.Event) -> None:
         """Deliver the frames.
@@ -37,6 +41,7 @@ class Replay:
         quietscope.config.LedgerError, quietscope.config.StoreError
             If the run cannot be read.
         """
+        known = {frame.key for frame in self._earlier.frames} if self._earlier is not None else set()
         with LedgerReader(self._run.ledger) as ledger:
             series = ledger.series()
             if series is None:
@@ -50,6 +55,8 @@ class Replay:
                     if stop.is_set():
                         return
                     last = stored.id
+                    if stored.key in known:
+                        continue
                     exposure_ms, metadata = ledger.details(stored.id)
                     frame = Frame(
                         pixels=store.read("raw", stored.key),

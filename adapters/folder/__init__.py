@@ -6,7 +6,6 @@ planes of a TIFF or PNG are complete while it is still being written, and read t
 
 from quietscope.adapters.folder.contents import Contents, Plane, Refusal, look_into
 from quietscope.adapters.folder.readers import read_plane
-from quietscope.adapters.folder.sharing import open_shared
 from quietscope.adapters.folder.source import FolderSource
 
-__all__ = ["Contents", "FolderSource", "Plane", "Refusal", "look_into", "open_shared", "read_plane"]
+__all__ = ["Contents", "FolderSource", "Plane", "Refusal", "look_into", "read_plane"]

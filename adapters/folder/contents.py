@@ -11,7 +11,6 @@ from typing import BinaryIO
 
 from quietscope.adapters.folder.ome_axes import describe_ome
 from quietscope.adapters.folder.png import PNG_SIGNATURE, check_png
-from quietscope.adapters.folder.sharing import is_written, read_at
 from quietscope.adapters.folder.stack_axes import (
     StackInfo,
     describe_imagej,
@@ -22,6 +21,7 @@ from quietscope.adapters.folder.stack_axes import (
 from quietscope.adapters.folder.tiff_pages import TiffChain, TiffCursor, TiffPage
 from quietscope.adapters.folder.tiff_tags import MissingBytesError
 from quietscope.adapters.frame import SUPPORTED_DTYPES
+from quietscope.adapters.sharing import is_written, read_at
 
 __all__ = ["Contents", "Plane", "Refusal", "look_into"]
 
@@ -46,7 +46,7 @@ class Plane:
     dtype
         NumPy type string with byte order, for example ``>u2``.
     mm_metadata
-        Byte offset and length of Micro-Manager's metadata, else None.
+        Byte offset, length and encoding of what may be Micro-Manager's metadata.
     """
 
     index: int
@@ -55,7 +55,7 @@ class Plane:
     height: int
     width: int
     dtype: str
-    mm_metadata: tuple[int, int] | None = None
+    mm_metadata: tuple[int, int, str] | None = None
 
     @property
     def nbytes(self) -> int:
@@ -142,8 +142,7 @@ def look_into(
     OSError
         If reading fails.
     """
-    size = os.fstat(file.fileno()).st_size
-    head = read_at(file, 0, 8)
+    size, head = os.fstat(file.fileno()).st_size, read_at(file, 0, 8)
     if len(head) < 8 or any(magic.startswith(head.rstrip(b"\0")) for magic in _MAGIC):
         return Contents((), f"the file has only {size} bytes" if size < 8 else "the header is missing")
     if head == PNG_SIGNATURE:
@@ -265,7 +264,8 @@ class _Stack:
             return Contents((found,) if found is not None and wanted == 0 else (), "", info=info)
         there = min((self._size - found.offset) // found.nbytes, info.images or 1)
         planes = [
-            replace(found, index=k, offset=found.offset + k * found.nbytes) for k in range(wanted, there)
+            replace(found, index=k, offset=found.offset + k * found.nbytes, mm_metadata=None)
+            for k in range(wanted, there)
         ]
         problem = (
             f"it announces {info.images} images, {there} are there" if there < (info.images or 1) else ""
@@ -294,7 +294,7 @@ class _Stack:
         code = {"uint8": "u1", "uint16": "u2", "int16": "i2", "float32": "f4"}[page.dtype]
         kind, offset = ("raw", page.raw) if page.raw is not None else ("tiff", page.ifd)
         dtype = page.byteorder + code
-        plane = Plane(page.index, kind, offset, page.height, page.width, dtype, page.mm_metadata)
+        plane = Plane(page.index, kind, offset, page.height, page.width, dtype, page.said)
         if plane.nbytes > _MAX_PLANE_BYTES:
             return Refusal(page.index, "unsupported", f"it claims {page.height} x {page.width} pixels")
         return plane

@@ -17,6 +17,7 @@ from pathlib import Path
 from quietscope.adapters.folder.contents import Plane
 from quietscope.adapters.folder.stack_axes import StackInfo
 from quietscope.adapters.folder.tiff_pages import TiffCursor
+from quietscope.adapters.ndtiff import is_stack
 
 __all__ = ["FileRecord", "Inventory"]
 
@@ -122,6 +123,8 @@ class Inventory:
         self._records: dict[str, FileRecord] = {}
         self._by_identity: dict[tuple[int, int], FileRecord] = {}
         self._next_full_s = 0.0
+        # Folders, relative, in which there is an NDTiff data set.
+        self.data_sets: set[str] = set()
         self._warned: set[str] = set()
 
     def __len__(self) -> int:
@@ -129,7 +132,14 @@ class Inventory:
 
     def interesting(self, file_name: str) -> bool:
         """Whether a file of this name is to be taken."""
+        return self._is_included(file_name) and not is_stack(file_name)
+
+    def _is_included(self, file_name: str) -> bool:
         return not file_name.startswith(".") and self._include.match(file_name.lower()) is not None
+
+    def is_data_set(self, file_name: str) -> bool:
+        """Whether a file of this name shows that its folder is an NDTiff data set."""
+        return is_stack(file_name) and self._is_included(file_name)
 
     def relative(self, path: str) -> str | None:
         """Name of a path inside the folder, or None for one outside."""
@@ -227,15 +237,10 @@ class Inventory:
         else:
             known = self._by_identity.get(identity) if identity is not None else None
             if known is not None and known.name != name and not self._is_at(known.name, identity):
-                # Its old name is gone: moved, unless the system has given the inode to a new file.
-                moved = (known.size, known.mtime_ns) == stamp or (
-                    (known.taken != 1 or known.problem) and stamp[0] >= known.size
-                )
-                if moved:
-                    self._records.pop(known.name, None)
-                    known.name, known.suspect = name, True
-                else:
-                    known = None
+                # Its old name is gone: moved, unless the system has given the inode to a new file, as its pixels will
+                # tell. Size and time do not: they may have been read before its writer was done.
+                self._records.pop(known.name, None)
+                known.name, known.suspect = name, True
             elif known is not None and known.name == name and record is not known:
                 known = None
         known = known or FileRecord(name)
@@ -268,7 +273,9 @@ class Inventory:
             with entries:
                 for entry in entries:
                     name = prefix + entry.name
-                    if name in self._records or (self.interesting(entry.name) and not self._is_dir(entry)):
+                    if self.is_data_set(entry.name):
+                        self.data_sets.add(prefix.rstrip("/"))
+                    elif name in self._records or (self.interesting(entry.name) and not self._is_dir(entry)):
                         yield name, entry.inode()
                     elif self._recursive and depth < _MAX_DEPTH and self._is_dir(entry):
                         if entry.is_symlink():

@@ -16,6 +16,7 @@ _MM_INDICES = {
     "z": ("SliceIndex", "Slice"),
     "p": ("PositionIndex",),
 }
+_Named = tuple[int | None, int | None, int | None]
 _MM_AXES = {"time": "t", "channel": "c", "z": "z", "position": "p"}
 
 
@@ -54,26 +55,35 @@ class KeyMaker:
     ----------
     names
         Reads file names.
-    first_t
-        Time point of the first arrival where nothing states one.
     first_index
         Number that means 0 in file names.
+    channels
+        Channel names; new ones are appended.
     """
 
-    def __init__(self, names: NameReader, first_t: int = 0, first_index: int = 0) -> None:
+    def __init__(
+        self,
+        names: NameReader,
+        first_index: int = 0,
+        channels: list[str] | None = None,
+    ) -> None:
         self._names = names
-        self._first_t = first_t
         self._first_index = first_index
-        self._channels: list[str] = []
+        self._channels: list[str] = [] if channels is None else channels
         self._channels_named: bool | None = None
         self._folders: dict[str, int] = {}
-        self._next_t: dict[tuple[int | None, int | None, int | None], int] = {}
+        self._next_t: dict[_Named, int] = {}
         self._groups: dict[tuple[str, int | None, int | None, int | None], dict[int, int]] = {}
 
     @property
     def channels(self) -> tuple[str, ...]:
         """Channel names so far."""
         return tuple(self._channels)
+
+    @property
+    def by_micro_manager(self) -> bool:
+        """Whether the names of the series are Micro-Manager's."""
+        return self._names.by_micro_manager
 
     def name_key(self, record: FileRecord) -> NameKey:
         """What the file's name says.
@@ -109,6 +119,34 @@ class KeyMaker:
             With reason ``name`` if the name does not fit, ``axes`` if name and contents contradict each other.
         """
         name = self.name_key(record)
+        place, channel, group = self._stated(record, name, info, index, said)
+        return self._join(record, name, place, channel=channel, info=info, group=group)
+
+    def remember(self, file_name: str, key: FrameKey) -> None:
+        """Note that an earlier run has given a key to a file of this name, so that counts go on behind it."""
+        name = self._names.read(file_name)
+        if name is None:
+            return
+        if name.folder is not None:
+            self._folders[name.folder] = key.p
+        if name.t is None:
+            named = (key.c if name.c is not None else None, name.z, name.p)
+            self._next_t[named] = max(self._next_t.get(named, 0), key.t + 1)
+
+    def restore(
+        self, record: FileRecord, info: StackInfo, index: int, said: dict[str, Any], key: FrameKey
+    ) -> None:
+        """Note the key that an earlier run has given to one plane; parameters and errors are those of `key`."""
+        name = self.name_key(record)
+        place, _, group = self._stated(record, name, info, index, said)
+        if name.t is None:
+            named = (key.c if name.c is not None else None, name.z, name.p)
+            self._times(record, group, named)[self._number(None, place.get("t", 0))] = key.t
+
+    def _stated(
+        self, record: FileRecord, name: NameKey, info: StackInfo, index: int, said: dict[str, Any]
+    ) -> tuple[dict[str, int | str], str | None, str | None]:
+        """Place, channel name and group that the contents of a file state for one plane."""
         place: dict[str, int | str] = {}
         channel, group = None, info.group
         if said:
@@ -128,7 +166,11 @@ class KeyMaker:
                 )
                 raise FrameError("axes", message)
             place = dict(info.place(index))
-        return self._join(record, name, place, channel=channel, info=info, group=group)
+        return place, channel, group
+
+    def _times(self, record: FileRecord, group: str | None, named: _Named) -> dict[int, int]:
+        """Time point of the series for each time point of a stack or of a group of stacks."""
+        return record.times if group is None else self._groups.setdefault((group, *named), {})
 
     def _join(
         self,
@@ -148,10 +190,10 @@ class KeyMaker:
         if name.t is not None:
             return FrameKey(self._number(name.t, 0), c, z, p)
         named = (c if name.c is not None else None, name.z, name.p)
-        times = record.times if group is None else self._groups.setdefault((group, *named), {})
+        times = self._times(record, group, named)
         own_t = self._number(None, place.get("t", 0))
         if own_t not in times:
-            times[own_t] = self._next_t.get(named, self._first_t)
+            times[own_t] = self._next_t.get(named, 0)
             self._next_t[named] = times[own_t] + 1
         return FrameKey(times[own_t], c, z, p)
 

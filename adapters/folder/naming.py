@@ -122,6 +122,11 @@ class NameReader:
         return _micro_manager(name) if self._micro_manager else NameKey()
 
     @property
+    def by_micro_manager(self) -> bool:
+        """Whether the names are Micro-Manager's."""
+        return bool(self._micro_manager)
+
+    @property
     def expected(self) -> str:
         """The names of this series in words."""
         return f"pattern = {self.pattern!r}" if self.pattern else "Micro-Manager's names of this series"

@@ -8,8 +8,8 @@ import zlib
 from dataclasses import dataclass
 from typing import BinaryIO
 
-from quietscope.adapters.folder.sharing import read_at
 from quietscope.adapters.folder.tiff_tags import MissingBytesError
+from quietscope.adapters.sharing import read_at
 
 __all__ = ["PNG_SIGNATURE", "PngHeader", "check_png"]
 

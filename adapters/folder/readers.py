@@ -10,8 +10,8 @@ from typing import Any, BinaryIO
 import numpy as np
 
 from quietscope.adapters.folder.contents import Plane
-from quietscope.adapters.folder.sharing import is_written, read_at
 from quietscope.adapters.frame import Pixels
+from quietscope.adapters.sharing import is_written, read_at
 from quietscope.config.errors import FrameError
 
 __all__ = ["read_mm_metadata", "read_plane"]
@@ -107,7 +107,8 @@ def read_mm_metadata(file: BinaryIO, plane: Plane) -> dict[str, Any]:
     if plane.mm_metadata is None:
         return {}
     try:
-        said = json.loads(read_at(file, *plane.mm_metadata).rstrip(b"\0"))
+        offset, count, encoding = plane.mm_metadata
+        said = json.loads(read_at(file, offset, count).decode(encoding).rstrip("\0"))
     except ValueError:
         return {}
     return said if isinstance(said, dict) else {}

@@ -1,4 +1,4 @@
-"""Takes the complete planes of one file, each once, and hands them to the sink with their keys."""
+"""Takes the complete planes of one file, each once, and hands them over with their keys."""
 
 import logging
 import time
@@ -8,14 +8,17 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
+from quietscope.adapters.delivery import Delivery
+from quietscope.adapters.earlier import EarlierFrame
 from quietscope.adapters.folder.contents import Contents, Plane, Refusal, look_into
 from quietscope.adapters.folder.inventory import FileRecord, Inventory
 from quietscope.adapters.folder.keys import KeyMaker
+from quietscope.adapters.folder.mm_summary import channel_names
 from quietscope.adapters.folder.readers import read_mm_metadata, read_plane
-from quietscope.adapters.folder.sharing import open_shared
 from quietscope.adapters.folder.stack_axes import StackInfo, plain_stack
-from quietscope.adapters.frame import Frame, Pixels, Series
-from quietscope.adapters.protocols import Sink
+from quietscope.adapters.frame import Frame, Pixels
+from quietscope.adapters.mm_metadata import MMFacts
+from quietscope.adapters.sharing import open_shared
 from quietscope.config.errors import FrameError
 from quietscope.config.sources import FolderSettings
 
@@ -36,16 +39,30 @@ class Taker:
         What is known of the files.
     keys
         Makes the keys.
-    sink
+    delivery
         Takes the frames.
+    earlier
+        Planes that an interrupted run has already: name of the file → page → frame.
     """
 
-    def __init__(self, settings: FolderSettings, inventory: Inventory, keys: KeyMaker, sink: Sink) -> None:
+    def __init__(
+        self,
+        settings: FolderSettings,
+        inventory: Inventory,
+        keys: KeyMaker,
+        delivery: Delivery,
+        earlier: dict[str, dict[int, EarlierFrame]] | None = None,
+    ) -> None:
         self._settings = settings
         self._inventory = inventory
         self._keys = keys
-        self._sink = sink
-        self._series: Series | None = None
+        self._delivery = delivery
+        self._earlier = earlier or {}
+        self._channels: dict[str, tuple[str, ...]] = {}
+
+    def knows(self, record: FileRecord) -> bool:
+        """Whether an interrupted run has taken something of a file."""
+        return record.shown in self._earlier
 
     def look(self, record: FileRecord, *, give_up: bool = False) -> bool:
         """Take what is complete of a file.
@@ -84,7 +101,7 @@ class Taker:
         detail = (
             f"it disappeared before it could be taken whole ({taken} of its planes were); keep it in place"
         )
-        self._sink.reject(record.shown, "vanished", detail)
+        self._delivery.reject(record.shown, "vanished", detail)
 
     def _unopened(self, record: FileRecord, error: OSError, *, give_up: bool) -> bool:
         if isinstance(error, FileNotFoundError | NotADirectoryError):
@@ -106,7 +123,7 @@ class Taker:
         detail = (
             f"{record.problem}; {taken} of its planes were taken; it will be taken once it becomes complete"
         )
-        self._sink.reject(record.shown, record.reason, detail)
+        self._delivery.reject(record.shown, record.reason, detail)
 
     def _refuse(self, record: FileRecord, index: int | None, reason: str, detail: str) -> None:
         if index is not None:
@@ -114,7 +131,7 @@ class Taker:
             record.skipped.discard(index)
         if reason not in record.refusals:
             record.refusals.add(reason)
-            self._sink.reject(record.shown, reason, detail if not index else f"page {index}: {detail}")
+            self._delivery.reject(record.shown, reason, detail if not index else f"page {index}: {detail}")
 
     def _look_into(self, record: FileRecord, file: BinaryIO) -> Contents:
         name = self._keys.name_key(record)
@@ -146,7 +163,7 @@ class Taker:
         record.problem, record.reason = contents.problem, "truncated"
         record.cursor = contents.cursor
         if contents.info is not None and (record.info is None or record.taken < 2):
-            record.info = contents.info
+            record.info = self._with_channels(record, contents.info)
         for found in (*contents.planes, *(contents.beyond if give_up else ())):
             if not self._take_one(record, file, found, give_up=give_up):
                 break
@@ -180,10 +197,13 @@ class Taker:
             return True
         received_ns = time.time_ns()
         try:
-            pixels = read_plane(file, found)
-            said = read_mm_metadata(file, found)
+            said = self._said(file, found)
             info = record.info or plain_stack()
+            if self._has_earlier(record, file, found, info, said):
+                return True
+            pixels = read_plane(file, found)
             key = self._keys.key(record, info, found.index, said)
+            key = key._replace(t=self._delivery.timeline.place("", key.t))
         except (FrameError, OSError) as error:
             reason = error.reason if isinstance(error, FrameError) else "unreadable"
             if reason not in _RETRIED:
@@ -199,42 +219,65 @@ class Taker:
         self._pass_over(record, found.index)
         record.taken = max(record.taken, found.index + 1)
         record.skipped.discard(found.index)
-        exposure_ms = _positive(said.get("Exposure-ms")) or info.exposure_ms
-        metadata = {"name": record.shown, "page": found.index}
-        self._submit(Frame(pixels, key, received_ns, exposure_ms, metadata), info, said)
+        facts = MMFacts.of(said)
+        metadata = {"name": record.shown, "page": found.index, **facts.metadata()}
+        frame = Frame(pixels, key, received_ns, facts.exposure_ms or info.exposure_ms, metadata)
+        pixel_um = facts.pixel_size_um or info.pixel_size_um
+        self._delivery.submit(frame, pixel_size_um=pixel_um, planned=info.planned)
         return True
+
+    def _said(self, file: BinaryIO, plane: Plane) -> dict[str, Any]:
+        """Micro-Manager's metadata of a plane; other programs' words in the same place mean nothing."""
+        own_tag = plane.mm_metadata is not None and plane.mm_metadata[2] == "utf-8"
+        return read_mm_metadata(file, plane) if own_tag or self._keys.by_micro_manager else {}
+
+    def _with_channels(self, record: FileRecord, info: StackInfo) -> StackInfo:
+        """Take channel names from beside the file where it has none."""
+        folder = record.name.rpartition("/")[0]
+        if info.channels or not self._keys.by_micro_manager:
+            return info
+        if folder not in self._channels:
+            names = channel_names(self._inventory.root / folder)
+            if names is None:
+                return info
+            self._channels[folder] = names
+        return replace(info, channels=self._channels[folder])
+
+    def _has_earlier(
+        self, record: FileRecord, file: BinaryIO, found: Plane, info: StackInfo, said: dict[str, Any]
+    ) -> bool:
+        """Whether an interrupted run has this plane; a file written again since then is new."""
+        if self._earlier and found.index == 0 and record.shown not in self._earlier:
+            self._find_renamed(record, read_plane(file, found))
+        frame = self._earlier.get(record.shown, {}).get(found.index)
+        if frame is None:
+            return False
+        if record.first is None:
+            written_since = record.mtime_ns >= frame.received_ns
+            if written_since and _digest(read_plane(file, found)) != frame.crc32:
+                del self._earlier[record.shown]
+                return False
+            record.first, record.digest = found, frame.crc32
+        self._keys.restore(record, info, found.index, said, frame.key)
+        self._pass_over(record, found.index)
+        record.taken = max(record.taken, found.index + 1)
+        record.skipped.discard(found.index)
+        return True
+
+    def _find_renamed(self, record: FileRecord, pixels: Pixels) -> None:
+        """Give a file that holds what an interrupted run took from a file that is gone the place of that one."""
+        crc32 = _digest(pixels)
+        for name, frames in self._earlier.items():
+            same = 0 in frames and frames[0].crc32 == crc32
+            if same and not (self._inventory.root / name).exists():
+                self._earlier[record.shown] = self._earlier.pop(name)
+                return
 
     @staticmethod
     def _pass_over(record: FileRecord, end: int) -> None:
         record.skipped.update(range(record.taken, end))
         record.taken = max(record.taken, end)
 
-    def _submit(self, frame: Frame, info: StackInfo, said: dict[str, Any]) -> None:
-        channels = self._keys.channels
-        if self._series is None:
-            height, width = frame.pixels.shape
-            self._series = Series(
-                height=height,
-                width=width,
-                dtype=frame.pixels.dtype.name,
-                channels=channels,
-                source=f"folder {self._inventory.root}",
-                pixel_size_um=_positive(said.get("PixelSizeUm"))
-                or info.pixel_size_um
-                or self._settings.pixel_size_um,
-                planned=dict(info.planned),
-            )
-            self._sink.start(self._series)
-        elif channels != self._series.channels:
-            self._series = replace(self._series, channels=channels)
-            self._sink.start(self._series)
-        self._sink.submit(frame)
-
 
 def _digest(pixels: Pixels) -> int:
-    # Every eighth row: two noisy frames differ in any row.
-    return zlib.crc32(np.ascontiguousarray(pixels[::8]).data)
-
-
-def _positive(value: object) -> float | None:
-    return float(value) if isinstance(value, int | float) and value > 0 else None
+    return zlib.crc32(np.ascontiguousarray(pixels).data)

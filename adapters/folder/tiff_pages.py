@@ -12,13 +12,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import BinaryIO, Literal
 
-from quietscope.adapters.folder.sharing import read_at
 from quietscope.adapters.folder.tiff_tags import Directory, MissingBytesError, TagReader
+from quietscope.adapters.sharing import read_at
 
 __all__ = ["TiffChain", "TiffCursor", "TiffPage"]
 
 _SUBFILE, _WIDTH, _HEIGHT, _BITS, _COMPRESSION, _FILL_ORDER = 254, 256, 257, 258, 259, 266
 _DESCRIPTION, _STRIP_OFFSETS, _SAMPLES, _STRIP_COUNTS, _X_RESOLUTION = 270, 273, 277, 279, 282
+_INFO_COUNTS, _INFO = 50838, 50839
 _PREDICTOR, _TILE_OFFSETS, _TILE_COUNTS, _SAMPLE_FORMAT, _MM_METADATA = 317, 324, 325, 339, 51123
 _KINDS = {1: "uint", 2: "int", 3: "float", 4: "uint", 5: "complexint", 6: "complex"}
 
@@ -54,7 +55,10 @@ class TiffPage:
     x_resolution
         Pixels per unit; read for the first page only.
     mm_metadata
-        Byte offset and length of Micro-Manager's metadata, else None.
+        Byte offset and length of the metadata in Micro-Manager's own stacks, which follow the pixels, else None.
+    info
+        Byte offset and length of ImageJ's info text, read for the first page only; Micro-Manager's separate image files
+        have their metadata there.
     """
 
     index: int
@@ -72,6 +76,16 @@ class TiffPage:
     descriptions: tuple[str, ...]
     x_resolution: float | None
     mm_metadata: tuple[int, int] | None
+    info: tuple[int, int] | None = None
+
+    @property
+    def said(self) -> tuple[int, int, str] | None:
+        """Byte offset, length and encoding of what may be Micro-Manager's metadata, else None."""
+        if self.mm_metadata is not None:
+            return (*self.mm_metadata, "utf-8")
+        if self.info is not None:
+            return (*self.info, "utf-16-be" if self.byteorder == ">" else "utf-16-le")
+        return None
 
 
 @dataclass(slots=True)
@@ -199,6 +213,7 @@ class TiffChain:
             descriptions=self._tags.texts(tags, _DESCRIPTION) if index == 0 else (),
             x_resolution=self._tags.ratio(tags, _X_RESOLUTION) if index == 0 else None,
             mm_metadata=mm_metadata,
+            info=self._info(tags) if index == 0 else None,
         )
 
     def _pixels(self, tags: Directory, expected: int, compression: int) -> tuple[int | None, str]:
@@ -216,6 +231,16 @@ class TiffChain:
             return None, f"{expected - sum(counts)} bytes of its pixels are missing"
         run = all(a + n == b for a, n, b in zip(offsets, counts, offsets[1:], strict=False))
         return (offsets[0] if plain and run and not tiled else None), ""
+
+    def _info(self, tags: Directory) -> tuple[int, int] | None:
+        """ImageJ keeps several things in one tag: a table of contents, then what it lists, the info text first."""
+        start = tags[_INFO][0].offset if _INFO in tags else None
+        if start is None or _INFO_COUNTS not in tags:
+            return None
+        counts = self._tags.integers(tags, _INFO_COUNTS)
+        head = self._tags.span(start, counts[0], "ImageJ's table of contents")
+        kinds = head[4:8] if self.byteorder == ">" else head[7:3:-1]
+        return (start + counts[0], counts[1]) if kinds == b"info" and len(counts) > 1 else None
 
     def _mm_metadata(self, tags: Directory) -> tuple[int, int] | None:
         if _MM_METADATA not in tags or tags[_MM_METADATA][0].offset is None:

@@ -7,7 +7,7 @@ import struct
 from dataclasses import dataclass
 from typing import BinaryIO, Literal
 
-from quietscope.adapters.folder.sharing import read_at
+from quietscope.adapters.sharing import read_at
 
 __all__ = ["Directory", "MissingBytesError", "TagReader"]
 

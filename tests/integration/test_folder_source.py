@@ -3,6 +3,7 @@
 import contextlib
 import gzip
 import io
+import json
 import logging
 import os
 import shutil
@@ -10,6 +11,7 @@ import subprocess
 import sys
 import threading
 import time
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +19,7 @@ import pytest
 import tifffile
 from PIL import Image
 
+from quietscope.adapters.earlier import Earlier, EarlierFrame
 from quietscope.adapters.folder import FolderSource
 from quietscope.config.errors import SourceError
 from quietscope.config.sources import FolderSettings
@@ -67,8 +70,7 @@ class Taken:
 def watching(folder: Path, **settings):
     """Watch a folder in a thread until the block ends."""
     sink, stop, errors = Taken(), threading.Event(), []
-    first_t = settings.pop("first_t", 0)
-    source = FolderSource(FolderSettings(path=folder, **{"poll_s": 0.2, **settings}), first_t=first_t)
+    source = FolderSource(FolderSettings(path=folder, **{"poll_s": 0.2, **settings}))
 
     def run():
         try:
@@ -92,8 +94,8 @@ def once(folder: Path, **settings):
     """Take what is in a folder."""
     sink, stop = Taken(), threading.Event()
     stop.set()
-    first_t = settings.pop("first_t", 0)
-    FolderSource(FolderSettings(path=folder, **settings), first_t=first_t).run(sink, stop)
+    earlier = settings.pop("earlier", None)
+    FolderSource(FolderSettings(path=folder, **settings), earlier=earlier).run(sink, stop)
     return sink
 
 
@@ -390,9 +392,55 @@ def test_a_missing_folder_says_how_to_mend_it(tmp_path):
     assert once(tmp_path).frames == []
 
 
-def test_arrivals_go_on_counting_after_a_restart(tmp_path):
-    tifffile.imwrite(tmp_path / "x.tif", FRAMES[:2])
-    assert once(tmp_path, first_t=40).keys == [(40, 0, 0, 0), (41, 0, 0, 0)]
+def earlier(sink, count):
+    """What a run would know that was killed after `count` frames."""
+    frames = [
+        EarlierFrame(frame.key, frame.received_ns, zlib.crc32(frame.pixels.data), frame.metadata)
+        for frame in sink.frames[:count]
+    ]
+    return Earlier(sink.series[-1], frames)
+
+
+def grow_stack(folder, stack):
+    for page in stack:
+        tifffile.imwrite(folder / "x.tif", page, append=True, bigtiff=True, metadata=None)
+
+
+def test_a_restart_takes_what_is_missing_and_counts_on(tmp_path):
+    """Single images without numbers, a stack that grew, a name used again, and channels, each wherever it stopped."""
+    tifffile.imwrite(tmp_path / "first.tif", FRAMES[0])
+    grow_stack(tmp_path, FRAMES[1:4])
+    tifffile.imwrite(tmp_path / "y.tif", FRAMES[4])
+    before = once(tmp_path)
+    assert [key[0] for key in before.keys] == [0, 1, 2, 3, 4]
+    for count in range(1, 6):
+        rest = once(tmp_path, earlier=earlier(before, count))
+        assert rest.keys == before.keys[count:]
+        for found, expected in zip(rest.frames, before.frames[count:], strict=True):
+            np.testing.assert_array_equal(found.pixels, expected.pixels)
+    known = earlier(before, 5)
+    (tmp_path / "first.tif").rename(tmp_path / "renamed.tif")
+    grow_stack(tmp_path, FRAMES[5:6])
+    tifffile.imwrite(tmp_path / "a.tif", FRAMES[6])
+    tifffile.imwrite(tmp_path / "y.tif", FRAMES[7])
+    rest = once(tmp_path, earlier=known)
+    assert sorted(rest.keys) == [(5, 0, 0, 0), (6, 0, 0, 0), (7, 0, 0, 0)]
+    found = [int(np.flatnonzero((frame.pixels == FRAMES).all((1, 2)))[0]) for frame in rest.frames]
+    assert sorted(found) == [5, 6, 7]
+
+
+@pytest.mark.parametrize("count", [1, 3, 5])
+def test_a_restart_keeps_channels_and_positions(tmp_path, count):
+    names = [f"{p}/img_{t:09d}_{c}_000.tif" for t in range(2) for p in ("B", "A") for c in ("GFP", "RFP")]
+    with watching(tmp_path) as before:
+        for number, name in enumerate(names):
+            (tmp_path / name).parent.mkdir(exist_ok=True)
+            tifffile.imwrite(tmp_path / name, FRAMES[number])
+            before.wait_frames(number + 1)
+    rest = once(tmp_path, earlier=earlier(before, count))
+    assert sorted((frame.metadata["name"], frame.key) for frame in rest.frames) == sorted(
+        (frame.metadata["name"], frame.key) for frame in before.frames[count:]
+    )
 
 
 @pytest.mark.realdata
@@ -527,6 +575,67 @@ def test_an_ome_tiff_written_slowly_keeps_its_axes(tmp_path):
     assert sink.series[-1].channels == ("A", "B")
     for frame in sink.frames:
         np.testing.assert_array_equal(frame.pixels, stack[frame.key.t, frame.key.z, frame.key.c])
+
+
+def save_as_micro_manager(path, image, said, byteorder=">"):
+    """Micro-Manager's separate image files go through ImageJ's FileSaver: metadata as info text, pixels last."""
+    path.parent.mkdir(exist_ok=True)
+    tifffile.imwrite(path, image, imagej=True, byteorder=byteorder, metadata={"Info": json.dumps(said)})
+
+
+@pytest.mark.parametrize("byteorder", [">", "<"])
+def test_micro_manager_2_image_files_tell_all_they_know(tmp_path, byteorder):
+    """Channel names come from metadata.txt, which is open until the end; the rest from the images themselves."""
+    folder = tmp_path / "run_1" / "Pos0"
+    said = {
+        "PixelSizeUm": 0.11,
+        "Exposure-ms": 20,
+        "Camera": "Andor",
+        "ReceivedTime": "2026-11-20 19:21:22.009 +0100",
+        "ElapsedTime-ms": 1500.5,
+    }
+    with watching(tmp_path) as sink:
+        folder.mkdir(parents=True)
+        summary = json.dumps({"ChNames": ["DAPI", "FITC"], "Slices": 1}, indent=2)
+        (folder / "metadata.txt").write_text('{\n"Summary": ' + summary + ',\n"Coords-img": {')
+        for number in range(6):
+            t, c = divmod(number, 2)
+            name = f"img_channel{c:03d}_position000_time{t:09d}_z000.tif"
+            save_as_micro_manager(folder / name, FRAMES[number], said, byteorder)
+            sink.wait_frames(number + 1)
+    assert sink.keys == [(t, c, 0, 0) for t in range(3) for c in range(2)]
+    assert sink.series[-1].channels == ("DAPI", "FITC")
+    assert sink.series[0].pixel_size_um == 0.11
+    frame = sink.frames[3]
+    np.testing.assert_array_equal(frame.pixels, FRAMES[3])
+    assert frame.exposure_ms == 20
+    assert frame.metadata["camera"] == "Andor"
+    assert frame.metadata["elapsed_ms"] == 1500.5
+    assert frame.metadata["taken_ns"] == 1795198882009000000
+    assert not sink.rejected
+
+
+def test_micro_manager_14_image_files_tell_all_they_know(tmp_path):
+    said = {"PixelSizeUm": 0.5, "Exposure-ms": 7, "Channel": "Cy5", "FrameIndex": 9, "SliceIndex": 9}
+    for position in ("1-Pos_000_000", "1-Pos_000_001"):
+        for t in range(2):
+            path = tmp_path / position / f"img_{t:09d}_Cy5_000.tif"
+            save_as_micro_manager(path, FRAMES[t], said)
+    sink = once(tmp_path)
+    assert sink.keys == [(t, 0, 0, p) for p in range(2) for t in range(2)]
+    assert sink.series[0].channels == ("Cy5",)
+    assert sink.series[0].pixel_size_um == 0.5
+    assert sink.frames[0].exposure_ms == 7
+
+
+def test_info_of_other_programs_means_nothing(tmp_path):
+    save_as_micro_manager(
+        tmp_path / "cell.tif", FRAMES[0], {"FrameIndex": 3, "Exposure-ms": 7, "Axes": {"q": 3}}
+    )
+    save_as_micro_manager(tmp_path / "stack.tif", FRAMES[1:4], {"FrameIndex": 3})
+    sink = once(tmp_path)
+    assert sink.keys == [(0, 0, 0, 0), (1, 0, 0, 0), (1, 1, 0, 0), (1, 2, 0, 0)]
+    assert sink.frames[0].exposure_ms is None
 
 
 @pytest.mark.realdata

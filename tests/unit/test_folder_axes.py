@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 import tifffile
 
-from quietscope.adapters.folder import look_into, open_shared
+from quietscope.adapters.folder import look_into
 from quietscope.adapters.folder.ome_axes import describe_ome
+from quietscope.adapters.sharing import open_shared
 
 STACK = np.arange(2 * 3 * 2 * 8 * 9, dtype=np.uint16).reshape(2, 3, 2, 8, 9)
 

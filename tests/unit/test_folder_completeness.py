@@ -11,7 +11,8 @@ import pytest
 import tifffile
 from PIL import Image
 
-from quietscope.adapters.folder import Plane, Refusal, look_into, open_shared, read_plane
+from quietscope.adapters.folder import Plane, Refusal, look_into, read_plane
+from quietscope.adapters.sharing import open_shared
 from quietscope.config.errors import FrameError
 
 RNG = np.random.default_rng(7)
