@@ -109,6 +109,30 @@ def resume(
 
 
 @app.command()
+def verify(
+    folder: Annotated[Path, typer.Argument(metavar="RUN", help="Folder of a run.")],
+    *,
+    json_file: Json = None,
+) -> None:
+    """Check a run: every plane against its checksum, and that ledger, store and summary agree."""
+    from quietscope.daemon.integrity_command import verify_run
+
+    raise typer.Exit(verify_run(folder, json_file))
+
+
+@app.command()
+def repair(
+    folder: Annotated[Path, typer.Argument(metavar="RUN", help="Folder of a damaged run.")],
+    *,
+    json_file: Json = None,
+) -> None:
+    """Rebuild what can be rebuilt of a damaged run, and list what cannot."""
+    from quietscope.daemon.integrity_command import repair_run
+
+    raise typer.Exit(repair_run(folder, json_file))
+
+
+@app.command()
 def train(
     source: Annotated[Path, typer.Argument(help="Image file, folder of images, or folder of a run.")],
     *,

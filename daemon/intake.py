@@ -78,6 +78,8 @@ class Intake:
         self.store: StoreWriter | None = None
         self.rejected: Counter[str] = Counter()
         self.received = len(self._seen)
+        if stop.frames is not None and self.received >= stop.frames:
+            self._ended.set()
         self.last_arrival: float | None = None
 
     @property
@@ -116,6 +118,12 @@ class Intake:
                     f" supported are {', '.join(SUPPORTED_DTYPES)}"
                 )
                 raise FrameError("dtype", msg)
+            if self.series is not None and not _same_frames(series, self.series):
+                msg = (
+                    f"the series is {_frames(self.series)}, and {series.source} now sends {_frames(series)};"
+                    " start a new run for it"
+                )
+                raise FrameError("series", msg)
             if self.series is None:
                 self.store = self._make_store(series)
                 self._vault.open(self.store, announce=self._announce)
@@ -212,3 +220,11 @@ class Intake:
         if frame.key in self._seen:
             return "duplicate", f"a frame {frame.key} has been received already; the first one is kept"
         return None
+
+
+def _same_frames(one: Series, other: Series) -> bool:
+    return (one.height, one.width, one.dtype) == (other.height, other.width, other.dtype)
+
+
+def _frames(series: Series) -> str:
+    return f"{series.height} × {series.width} {series.dtype}"

@@ -20,6 +20,7 @@ __all__ = [
     "Entry",
     "EventRow",
     "LedgerWriter",
+    "LostDenoisedRow",
     "MetaRow",
     "ModelRow",
     "RawRow",
@@ -83,6 +84,13 @@ class SkippedRow:
 
 
 @dataclass(frozen=True, slots=True)
+class LostDenoisedRow:
+    """A denoised plane is gone or damaged and has to be made again."""
+
+    key: FrameKey
+
+
+@dataclass(frozen=True, slots=True)
 class RejectedRow:
     """Something came that is no valid frame."""
 
@@ -119,7 +127,7 @@ class MetaRow:
     value: Any
 
 
-Entry = RawRow | DenoisedRow | SkippedRow | RejectedRow | ModelRow | EventRow | MetaRow
+Entry = RawRow | DenoisedRow | SkippedRow | LostDenoisedRow | RejectedRow | ModelRow | EventRow | MetaRow
 
 
 class LedgerWriter:
@@ -199,6 +207,12 @@ class LedgerWriter:
                     "UPDATE frame SET state = 'skipped', skip_reason = ?"
                     " WHERE t = ? AND c = ? AND z = ? AND p = ? AND state = 'raw'",
                     (reason, *key),
+                )
+            case LostDenoisedRow(key):
+                run(
+                    "UPDATE frame SET state = 'raw', denoised_ns = NULL, denoised_crc32 = NULL, model_id = NULL,"
+                    " published_ns = NULL, live = 0 WHERE t = ? AND c = ? AND z = ? AND p = ? AND state = 'denoised'",
+                    (*key,),
                 )
             case RejectedRow(name, reason, detail):
                 run("INSERT INTO rejected VALUES (NULL, ?, ?, ?, ?)", (now, name, reason, detail))

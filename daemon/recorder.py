@@ -39,6 +39,7 @@ class _Life:
     finish: threading.Event = field(default_factory=threading.Event)
     fatal: str | None = None
     source_failed: bool = False
+    abandoned: bool = False
     reason: str = ""
 
 
@@ -59,10 +60,12 @@ class Recorder:
 
     def __init__(self, run: RunFolder, settings: Settings, parent: Parent, *, resume: bool = False) -> None:
         self._run = run
-        self._leftovers = Leftovers(run) if resume else None
+        self._leftovers = Leftovers(run, settings) if resume else None
         self._settings = settings
         self._parent = parent
         self._life = _Life()
+        if resume:
+            self._life.reason = "resumed"
         limits = settings.recorder
         self._committer = Committer(run.ledger, wait_s=limits.commit_ms / 1e3, on_fatal=self._fatal)
         self._vault = Vault(
@@ -78,7 +81,7 @@ class Recorder:
             lambda series: StoreWriter(run.root, series, settings.store, resume=resume),
             announce=self._announce,
             announce_series=self._series_is_known,
-            stop=StopSettings() if resume else settings.stop,
+            stop=self._stop_settings(),
             block=settings.source.when_full == "block",
             on_fatal=self._fatal,
             on_reject=lambda name, reason, detail: parent.emit(
@@ -122,9 +125,7 @@ class Recorder:
     def _run_source(self, source: Source) -> None:
         try:
             source.run(self._intake, self._life.stop_source)
-            self._life.reason = self._life.reason or (
-                "source ended" if self._leftovers is None else "resumed"
-            )
+            self._life.reason = self._life.reason or "source ended"
         except QuietscopeError as error:
             self._parent.say("error", f"the source ended with an error: {error}")
             self._source_failed(f"source failed: {error}")
@@ -142,6 +143,7 @@ class Recorder:
     def _obey(self) -> None:
         command = self._parent.command(timeout_s=0.05)
         if self._parent.gone.is_set():
+            self._life.abandoned = self._life.abandoned or not self._life.source_ended.is_set()
             self._life.reason = self._life.reason or "the process that started the recorder is gone"
             self._life.stop_source.set()
             self._life.finish.set()
@@ -149,6 +151,7 @@ class Recorder:
             return
         match command.get("command"):
             case "stop":
+                self._life.abandoned = self._leftovers is not None and not self._life.source_ended.is_set()
                 self._life.reason = self._life.reason or str(command.get("reason", "stopped"))
                 self._life.stop_source.set()
             case "finish":
@@ -158,7 +161,7 @@ class Recorder:
 
     def _check_end(self, *, has_source: bool) -> None:
         life, intake = self._life, self._intake
-        idle_s = self._settings.stop.idle_s
+        idle_s = None if self._leftovers is not None else self._settings.stop.idle_s
         if (
             idle_s is not None
             and intake.last_arrival is not None
@@ -204,6 +207,13 @@ class Recorder:
             **self._parent.memory(),
         )
 
+    def _stop_settings(self) -> StopSettings:
+        if self._leftovers is None:
+            return self._settings.stop
+        if self._leftovers.is_interrupted_source:
+            return StopSettings(frames=self._settings.stop.frames)
+        return StopSettings()
+
     def _announce(self, frame: Frame) -> None:
         self._server.announce_frame(frame)
 
@@ -229,7 +239,10 @@ class Recorder:
             source_thread.join(timeout=10)
         if self._leftovers is not None and life.fatal is None:
             self._leftovers.clear()
-        self._committer.put(MetaRow("received", self._intake.received))
+        before = 0 if self._leftovers is None else self._leftovers.received
+        self._committer.put(MetaRow("received", max(before, self._intake.received)))
+        complete = life.fatal is None and not life.source_failed and not life.abandoned
+        self._committer.put(MetaRow("source_complete", complete))
         self._committer.put(MetaRow("exit_reason", life.reason))
         if life.fatal is not None:
             self._committer.put(EventRow("fatal", life.fatal))
