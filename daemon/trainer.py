@@ -20,7 +20,6 @@ from quietscope.config import QuietscopeError, RunError, Settings
 from quietscope.daemon.ledger_reader import LedgerReader, PendingFrame
 from quietscope.daemon.parent import Parent
 from quietscope.daemon.runfolder import RunFolder
-from quietscope.daemon.training_job import Judgement, TrainingJob
 from quietscope.models.noise import unusable_reason
 
 __all__ = ["Trainer"]
@@ -69,6 +68,8 @@ class Trainer:
     def run(self) -> int:
         """Train every channel once; the exit status of the process."""
         self._parent.emit("ready")
+        if not self._done:
+            import quietscope.daemon.training_job  # noqa: F401 - takes seconds, while frames are still coming
         try:
             while not self._parent.gone.is_set():
                 self._obey()
@@ -130,6 +131,8 @@ class Trainer:
         return self._store.read("raw", key)
 
     def _train(self, channel: int) -> None:
+        from quietscope.daemon.training_job import Judgement, TrainingJob
+
         self._done.add(channel)
         held = self._collected.pop(channel)
         name = self._channel_name(channel)
