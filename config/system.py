@@ -27,6 +27,9 @@ class RecorderSettings(Section):
     endpoint: str = Field(default="tcp://127.0.0.1:0", pattern=r"^tcp://[^:]+:\d{1,5}$")
     """Address of the ingest wire; port 0 takes a free one."""
 
+    retries: int = Field(default=8, ge=1, le=16)
+    """How often a disk that refuses a plane is asked before the run ends: after 0.1, 0.2, 0.4, … seconds."""
+
     sender_mb: float = Field(default=64.0, gt=0, le=100_000)
     """Bytes that one sender may have under way without acknowledgement, megabytes."""
 

@@ -28,7 +28,7 @@ class Continuation:
     known
         Frames that are in the ledger.
     pages
-        Name and page → key of those that came out of files; None for a source whose keys are always the same.
+        Name and page → CRC-32 → key of those that came out of files; None for a source whose keys are always the same.
     rejections
         Name and reason of what was rejected before.
     """
@@ -38,7 +38,7 @@ class Continuation:
         sink: Sink,
         series: Series,
         known: frozenset[FrameKey],
-        pages: Mapping[tuple[str, int], FrameKey] | None,
+        pages: Mapping[tuple[str, int], Mapping[int, FrameKey]] | None,
         rejections: set[tuple[str, str]],
     ) -> None:
         self._sink = sink
@@ -65,11 +65,13 @@ class Continuation:
 
     def submit(self, frame: Frame) -> bool:
         """Hand over a frame unless the ledger has it."""
+        checksum = zlib.crc32(np.ascontiguousarray(frame.pixels).data)
         key = frame.key._replace(c=self._channel(frame.key.c))
         if self._pages is not None:
             name, page = str(frame.metadata["name"]), int(frame.metadata["page"])
-            if (name, page) in self._pages:
-                self._times[name, key.t] = self._pages[name, page].t
+            before = self._pages.get((name, page), {}).get(checksum)
+            if before is not None:
+                self._times[name, key.t] = before.t
                 return False
             key = key._replace(t=self._time(name, key))
         elif key in self._taken:
@@ -77,7 +79,7 @@ class Continuation:
         if not self._sink.submit(replace(frame, key=key)):
             return False
         self._taken.add(key)
-        self.checksums.add(zlib.crc32(np.ascontiguousarray(frame.pixels).data))
+        self.checksums.add(checksum)
         return True
 
     def reject(self, name: str, reason: str, detail: str) -> None:

@@ -1,5 +1,6 @@
 """The door of the recorder: checks every frame, names and counts the bad ones, never loses a good one."""
 
+import contextlib
 import threading
 import time
 from collections import Counter
@@ -193,7 +194,9 @@ class Intake:
         names = series.channels + tuple(f"channel {i}" for i in range(len(series.channels), channel + 1))
         grown = replace(series, channels=names)
         if self.store is not None:
-            self.store.set_channels(names)
+            # Only the name is at stake: the image grows with the frame, and names are written again at the end.
+            with contextlib.suppress(StoreError):
+                self.store.set_channels(names)
         self.series = grown
         self._committer.put(MetaRow("series", asdict(grown)), lambda: self._announce_series(grown))
 

@@ -14,6 +14,7 @@ from typing import Any
 
 from quietscope.adapters.frame import FrameKey
 from quietscope.config import LedgerError
+from quietscope.config.faultpoints import reach
 
 __all__ = [
     "DenoisedRow",
@@ -168,8 +169,9 @@ class LedgerWriter:
             self._db.execute("BEGIN IMMEDIATE")
             for entry in entries:
                 self._write(entry)
+            reach("ledger.commit")
             self._db.execute("COMMIT")
-        except sqlite3.Error as error:
+        except (sqlite3.Error, OSError) as error:
             if self._db.in_transaction:
                 self._db.execute("ROLLBACK")
             msg = f"cannot write the ledger {self._path}: {error}; free some disk space or check the disk"

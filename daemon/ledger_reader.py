@@ -230,13 +230,19 @@ class LedgerReader:
         rows = self._rows("SELECT t, c, z, p, state, crc32, denoised_crc32 FROM frame ORDER BY id")
         return [KeptFrame(FrameKey(*r[:4]), *r[4:]) for r in rows]
 
-    def pages(self) -> dict[tuple[str, int], FrameKey]:
-        """Name of the file and page in it → key, of every frame that came out of a file."""
+    def pages(self) -> dict[tuple[str, int], dict[int, FrameKey]]:
+        """Name of the file and page in it → CRC-32 → key, of every frame that came out of a file.
+
+        A file that was written again under its name is another frame.
+        """
         rows = self._rows(
-            "SELECT json_extract(metadata, '$.name'), coalesce(json_extract(metadata, '$.page'), 0), t, c, z, p"
+            "SELECT json_extract(metadata, '$.name'), coalesce(json_extract(metadata, '$.page'), 0), crc32, t, c, z, p"
             " FROM frame WHERE json_extract(metadata, '$.name') IS NOT NULL"
         )
-        return {(str(r[0]), int(r[1])): FrameKey(*r[2:]) for r in rows}
+        found: dict[tuple[str, int], dict[int, FrameKey]] = {}
+        for name, page, crc32, *key in rows:
+            found.setdefault((str(name), int(page)), {})[crc32] = FrameKey(*key)
+        return found
 
     def rejections(self) -> set[tuple[str, str]]:
         """Name and reason of everything that was rejected."""

@@ -231,6 +231,7 @@ class Processor:
             self._failed(work, f"the denoiser failed: {error!r}")
             return
         seconds = time.perf_counter() - started
+        self._models.note_trouble(work.key.c)
         self._denoise_ms = 1e3 * seconds
         if self._models.is_training(len(self._channels)):
             self._rest_until = time.monotonic() + _REST * seconds

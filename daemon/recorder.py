@@ -250,6 +250,8 @@ class Recorder:
         self._committer.close()
         if self._intake.store is not None:
             try:
+                if self._intake.series is not None:
+                    self._intake.store.set_channels(self._intake.series.channels)
                 self._intake.store.finish(self._intake.extent, interval_s=self._intake.interval_s)
             except QuietscopeError as error:
                 self._parent.emit("fatal", text=f"the store could not be completed: {error}")

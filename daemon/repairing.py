@@ -103,7 +103,7 @@ class _Taker:
         store: StoreWriter,
         series: Series,
         wanted: dict[FrameKey, int],
-        pages: dict[tuple[str, int], FrameKey],
+        pages: dict[tuple[str, int], dict[int, FrameKey]],
     ) -> None:
         self._run = run
         self._store = store
@@ -131,9 +131,10 @@ class _Taker:
 
     def submit(self, frame: Frame) -> bool:
         name, page = frame.metadata.get("name"), int(frame.metadata.get("page", 0))
-        key = self._pages.get((str(name), page), frame.key)
         pixels = np.ascontiguousarray(frame.pixels)
-        if key not in self._wanted or zlib.crc32(pixels.data) != self._wanted[key]:
+        checksum = zlib.crc32(pixels.data)
+        key = self._pages.get((str(name), page), {}).get(checksum, frame.key)
+        if self._wanted.get(key) != checksum:
             return False
         discard_levels(self._run.root, "raw", key)
         self._store.write("raw", key, pixels)

@@ -17,6 +17,7 @@ from quietscope.adapters.frame import FrameKey
 from quietscope.adapters.ingest import IngestClient
 from quietscope.adapters.ome_zarr import StoreReader
 from quietscope.config import QuietscopeError, RunError, Settings
+from quietscope.config.faultpoints import reach
 from quietscope.daemon.ledger_reader import LedgerReader, PendingFrame
 from quietscope.daemon.parent import Parent
 from quietscope.daemon.runfolder import RunFolder
@@ -133,6 +134,7 @@ class Trainer:
     def _train(self, channel: int) -> None:
         from quietscope.daemon.training_job import Judgement, TrainingJob
 
+        reach("trainer.train")
         self._done.add(channel)
         held = self._collected.pop(channel)
         name = self._channel_name(channel)

@@ -19,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from quietscope.config.errors import ModelError
+from quietscope.config.faultpoints import reach
 from quietscope.config.science import RuntimeSettings
 
 if TYPE_CHECKING:
@@ -108,6 +109,7 @@ class OnnxRuntime:
             If the network fails, or gives back another shape.
         """
         try:
+            reach("runtime.run")
             (result,) = self._session.run([self._output], {self._input: batch})
         except Exception as error:  # onnxruntime raises its own classes, which share no documented base
             raise ModelError(

@@ -6,6 +6,7 @@ import shutil
 import sqlite3
 import subprocess
 import sys
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -29,9 +30,12 @@ def image(t: int) -> np.ndarray:
     return np.rint(200 + 0.5 * np.arange(SHAPE[1]) + noise).astype("uint16")
 
 
-def quietscope(*arguments: object, cwd: Path) -> subprocess.CompletedProcess[str]:
+def quietscope(*arguments: object, cwd: Path, faults: str = "") -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "quietscope.daemon", *map(str, arguments)]
-    return subprocess.run(command, cwd=cwd, capture_output=True, text=True, timeout=120, check=False)
+    environment = {**os.environ, "QUIETSCOPE_FAULTS": faults}
+    return subprocess.run(
+        command, cwd=cwd, capture_output=True, text=True, timeout=200, check=False, env=environment
+    )
 
 
 def good(*arguments: object, cwd: Path) -> str:
@@ -83,6 +87,10 @@ def home(tmp_path_factory, write_filter_model):
 @pytest.fixture
 def run(home, tmp_path):
     return Path(shutil.copytree(home / "run", tmp_path / "run"))
+
+
+def places(ledger: LedgerReader) -> dict[str, int]:
+    return {name: key.t for (name, _), found in ledger.pages().items() for key in found.values()}
 
 
 def change_ledger(run: Path, *statements: str) -> None:
@@ -171,9 +179,7 @@ def test_a_folder_resumes_where_it_stopped_and_half_written_things_are_cleaned(r
     assert contents(run) == before
     with LedgerReader(run / "ledger.db") as ledger:
         assert ledger.counts() == {"raw": 0, "denoised": COUNT, "skipped": 0}
-        assert {name: key.t for (name, _), key in ledger.pages().items()} == {
-            f"cell_{t}.tif": t for t in range(COUNT)
-        }
+        assert places(ledger) == {f"cell_{t}.tif": t for t in range(COUNT)}
     summary = (run / "summary.json").read_bytes()
     good("resume", run, cwd=run)
     assert (run / "summary.json").read_bytes() == summary
@@ -183,19 +189,62 @@ def test_frames_that_arrived_in_another_order_keep_their_places(run, home):
     """Names that mean nothing are counted in order of arrival; read again, the folder comes in natural order."""
     change_ledger(
         run,
-        # what lies at t = 0 is said to have come from the last file, and the other way round
-        'UPDATE frame SET metadata = \'{"name": "cell_7.tif", "page": 0}\' WHERE t = 0',
+        # what lies at t = 0 is said to have come from the last file
+        'UPDATE frame SET metadata = \'{"name": "cell_7.tif", "page": 0}\','
+        f" crc32 = {zlib.crc32(image(7).tobytes())} WHERE t = 0",  # noqa: S608 - a number
         "DELETE FROM frame WHERE t > 0",
         "DELETE FROM meta WHERE key IN ('received', 'source_complete')",
     )
     good("resume", run, cwd=run)
     with LedgerReader(run / "ledger.db") as ledger:
-        pages = ledger.pages()
+        found = places(ledger)
         assert len(ledger.checksums()) == COUNT
-    assert pages["cell_7.tif", 0] == FrameKey(0)
-    assert len(set(pages.values())) == COUNT
+    assert found["cell_7.tif"] == 0
+    assert sorted(found.values()) == list(range(COUNT))
     for t in range(7):
-        np.testing.assert_array_equal(StoreReader(run).read("raw", pages[f"cell_{t}.tif", 0]), image(t))
+        np.testing.assert_array_equal(
+            StoreReader(run).read("raw", FrameKey(found[f"cell_{t}.tif"])), image(t)
+        )
+
+
+def test_disk_full_then_space_freed_then_resume_is_complete_and_equal(home, tmp_path):
+    for name in ("incoming", "c0.onnx"):
+        (tmp_path / name).symlink_to(home / name)
+    arguments = ("denoise", "incoming", "--model", "c0.onnx", "--out", ".", "--name", "run", *EASY)
+    full = quietscope(*arguments, "--set=recorder.retries=2", cwd=tmp_path, faults="store.write=ENOSPC@7")
+    assert full.returncode == 1
+    assert "is full" in full.stdout
+    good("resume", tmp_path / "run", cwd=tmp_path)
+    assert findings(tmp_path / "run") == []
+    assert contents(tmp_path / "run") == contents(home / "run")
+
+
+def test_a_trainer_that_crashes_again_and_again_costs_no_frame(home, tmp_path):
+    arguments = ("denoise", home / "incoming", "--out", ".", "--name", "run", *EASY)
+    done = quietscope(*arguments, cwd=tmp_path, faults="trainer.train=exit")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "the trainer is started again" in done.stdout
+    assert findings(tmp_path / "run") == []
+    with LedgerReader(tmp_path / "run" / "ledger.db") as ledger:
+        assert ledger.skipped() == {"training": COUNT}
+
+
+def test_a_provider_lost_in_mid_run_is_said_and_the_run_goes_on_on_the_cpu(home, tmp_path):
+    arguments = (
+        "denoise",
+        home / "incoming",
+        "--model",
+        home / "c0.onnx",
+        "--out",
+        ".",
+        "--name",
+        "run",
+        *EASY,
+    )
+    done = quietscope(*arguments, cwd=tmp_path, faults="runtime.run=lost@6x1")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "loaded anew, on the CPU" in done.stdout
+    assert contents(tmp_path / "run") == contents(home / "run")
 
 
 def test_planes_without_a_row_are_taken_in_where_nothing_can_be_read_again(run):
