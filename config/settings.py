@@ -19,6 +19,7 @@ from quietscope.config.system import (
     ProcessorSettings,
     PublishSettings,
     RecorderSettings,
+    SecuritySettings,
     StopSettings,
     StoreSettings,
 )
@@ -76,6 +77,9 @@ class Settings(Section):
 
     publish: PublishSettings = PublishSettings()
     """The viewers' wire."""
+
+    security: SecuritySettings = SecuritySettings()
+    """Keys and limits of the wires."""
 
     stop: StopSettings = StopSettings()
     """When a run ends by itself."""

@@ -1,12 +1,20 @@
 """Settings of the running system: recorder, store, wires, ending."""
 
+from pathlib import Path
 from typing import Literal
 
 from pydantic import Field
 
 from quietscope.config.base import Section
 
-__all__ = ["ProcessorSettings", "PublishSettings", "RecorderSettings", "StopSettings", "StoreSettings"]
+__all__ = [
+    "ProcessorSettings",
+    "PublishSettings",
+    "RecorderSettings",
+    "SecuritySettings",
+    "StopSettings",
+    "StoreSettings",
+]
 
 
 class RecorderSettings(Section):
@@ -77,6 +85,17 @@ class PublishSettings(Section):
 
     heartbeat_s: float = Field(default=1.0, gt=0, le=60)
     """Time between two heartbeats, seconds."""
+
+
+class SecuritySettings(Section):
+    """Who may connect, and with how much."""
+
+    keys: Path | None = None
+    """Folder of CURVE keys (``quietscope keys new FOLDER``). With keys both wires demand them, also on this computer;
+    without, addresses that other computers can reach are refused."""
+
+    max_message_mb: float = Field(default=1074.0, gt=0, le=1074.0)
+    """Largest message taken in over the ingest wire, megabytes; the default holds the largest frame there is."""
 
 
 class StopSettings(Section):

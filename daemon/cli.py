@@ -12,6 +12,7 @@ from quietscope.config import QuietscopeError, Settings
 from quietscope.config.loader import load_settings
 from quietscope.daemon.child_main import CHILDREN, run_child
 from quietscope.daemon.config_command import config_app
+from quietscope.daemon.keys_command import keys_app
 from quietscope.daemon.offline import offline_source
 from quietscope.daemon.runfolder import RunFolder
 
@@ -25,6 +26,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 app.add_typer(config_app, name="config")
+app.add_typer(keys_app, name="keys")
 
 Out = Annotated[Path | None, typer.Option("--out", help="Folder that holds the run folders.", metavar="DIR")]
 Name = Annotated[str | None, typer.Option("--name", help="Name of the run; none takes date and time.")]
@@ -130,6 +132,27 @@ def repair(
     from quietscope.daemon.integrity_command import repair_run
 
     raise typer.Exit(repair_run(folder, json_file))
+
+
+@app.command()
+def doctor(
+    file: Annotated[Path | None, typer.Argument(metavar="[SETTINGS.toml]", help="Settings file.")] = None,
+    *,
+    folder: Annotated[
+        Path | None, typer.Option("--watch", help="Check for a run that watches this folder.", metavar="DIR")
+    ] = None,
+    out: Out = None,
+    profile: Profile = None,
+    changes: Set = None,
+    frames: Frames = None,
+    json_file: Json = None,
+) -> None:
+    """Check whether a recording would go well on this machine, and say go or no-go."""
+    from quietscope.daemon.doctor_command import doctor as check
+
+    base = None if folder is None else {"source": {"kind": "folder", "path": str(folder.absolute())}}
+    settings = _settings(file, profile, changes, base, out=out, frames=frames)
+    raise typer.Exit(check(settings, json_file))
 
 
 @app.command()

@@ -17,6 +17,7 @@ from quietscope.adapters.simulator import Simulator
 from quietscope.config import QuietscopeError, RunError, Settings
 from quietscope.config.sources import SimulatorSettings
 from quietscope.daemon.display import Display
+from quietscope.daemon.doctor_command import preflight
 from quietscope.daemon.engine import Engine
 from quietscope.daemon.picture import write_panel
 from quietscope.daemon.runfolder import RunFolder
@@ -54,6 +55,8 @@ def run_live(
     if json_file is not None and not json_file.resolve().parent.is_dir():
         msg = f"the folder of --json {json_file} does not exist; make it first"
         raise RunError(msg)
+    if resume is None:
+        preflight(settings, console)
     with Display(console) as display:
         engine = Engine(settings, on_event=display.event, resume=resume)
         console.print(f"run folder: {engine.run_folder.root}", highlight=False, soft_wrap=True)

@@ -96,6 +96,7 @@ class Recorder:
                 self._vault,
                 self._committer,
                 on_trouble=lambda text: parent.say("warning", text),
+                security=settings.security,
             )
         except QuietscopeError:
             self._committer.close()
@@ -204,6 +205,7 @@ class Recorder:
             ring_mb=ring.nbytes / 1e6,
             ring_share=ring.nbytes / ring.capacity,
             spooled=self._vault.spooled,
+            refused=self._server.refused,
             **self._parent.memory(),
         )
 

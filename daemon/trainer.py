@@ -60,7 +60,7 @@ class Trainer:
         self._settings = _share_the_machine(settings)
         self._parent = parent
         self._ledger = LedgerReader(run.ledger)
-        self._client = IngestClient(ingest, sender="trainer")
+        self._client = IngestClient(ingest, sender="trainer", keys=settings.security.keys)
         self._store: StoreReader | None = None
         self._collected: dict[int, _Collection] = {}
         self._done: set[int] = set(self._ledger.verdicts())

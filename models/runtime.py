@@ -33,6 +33,9 @@ Float32 = NDArray[np.float32]
 MAX_MODEL_BYTES = 512 * 1024 * 1024
 """A larger file is no model of ours; the published 17 M-weight U-Net takes 69 MB."""
 
+OLDEST_OPSET = 11
+"""Older models are from before 2019, and onnxruntime runs them by conversions that nobody tests."""
+
 PROVIDERS = {
     "tensorrt": "TensorrtExecutionProvider",
     "cuda": "CUDAExecutionProvider",
@@ -259,6 +262,17 @@ def _read(path: Path) -> bytes:
         ) from error
     if not model.graph.node:
         raise ModelError(f"{path} is an ONNX model without any operation; train or export the model again")
+    foreign = [
+        f"{item.domain or 'ai.onnx'} {item.version}"
+        for item in model.opset_import
+        if item.domain not in {"", "ai.onnx"}
+        or not OLDEST_OPSET <= item.version <= onnx.defs.onnx_opset_version()
+    ]
+    if foreign or model.functions:
+        raise ModelError(
+            f"{path} needs {', '.join(foreign) or 'functions of its own'}; allowed are the operations of ONNX, op-sets "
+            f"{OLDEST_OPSET} to {onnx.defs.onnx_opset_version()}: export the model with them"
+        )
     outside = [
         tensor.name for tensor in _tensors(model.graph) if tensor.data_location == onnx.TensorProto.EXTERNAL
     ]

@@ -43,7 +43,7 @@ SERIES = {
     "channels": ["a", "b"],
     "source": "crash test",
 }
-PATIENCE_S = 120.0
+PATIENCE_S = 600.0
 
 
 @dataclass

@@ -265,12 +265,12 @@ def test_existing_run_is_refused(start):
     assert "exists already and is never overwritten" in again.text().replace("\n", " ")
 
 
-def test_a_process_that_cannot_start_says_why(start):
-    changes = [*SMALL, "source.frames=4", "source.rate_hz=0", "publish.endpoint=tcp://0.0.0.0:5555"]
-    run = start("demo", changes=changes)
-    assert run.wait(60) == 1
+def test_a_run_that_could_not_go_well_does_not_begin_and_says_why(start):
+    run = start("demo", changes=[*SMALL, "source.frames=4", "publish.endpoint=tcp://0.0.0.0:5555"])
+    assert run.wait(60) == 2
     assert "publish.endpoint" in run.text()
-    assert run.summary()["raw_stored"] == 8, "frames are recorded all the same"
+    assert "quietscope keys new" in run.text().replace("\n", " ")
+    assert not run.root.exists()
 
 
 def test_missing_folder_is_named(start, tmp_path):

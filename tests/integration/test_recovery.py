@@ -190,8 +190,8 @@ def test_frames_that_arrived_in_another_order_keep_their_places(run, home):
     change_ledger(
         run,
         # what lies at t = 0 is said to have come from the last file
-        'UPDATE frame SET metadata = \'{"name": "cell_7.tif", "page": 0}\','
-        f" crc32 = {zlib.crc32(image(7).tobytes())} WHERE t = 0",  # noqa: S608 - a number
+        f"UPDATE frame SET crc32 = {zlib.crc32(image(7).tobytes())} WHERE t = 0",  # noqa: S608 - a number
+        'UPDATE frame SET metadata = \'{"name": "cell_7.tif", "page": 0}\' WHERE t = 0',
         "DELETE FROM frame WHERE t > 0",
         "DELETE FROM meta WHERE key IN ('received', 'source_complete')",
     )
