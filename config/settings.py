@@ -16,6 +16,7 @@ from quietscope.config.science import (
 )
 from quietscope.config.sources import SimulatorSettings, SourceSettings
 from quietscope.config.system import (
+    MonitoringSettings,
     ProcessorSettings,
     PublishSettings,
     RecorderSettings,
@@ -80,6 +81,9 @@ class Settings(Section):
 
     security: SecuritySettings = SecuritySettings()
     """Keys and limits of the wires."""
+
+    monitoring: MonitoringSettings = MonitoringSettings()
+    """Watching a run from outside."""
 
     stop: StopSettings = StopSettings()
     """When a run ends by itself."""

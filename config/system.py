@@ -8,6 +8,7 @@ from pydantic import Field
 from quietscope.config.base import Section
 
 __all__ = [
+    "MonitoringSettings",
     "ProcessorSettings",
     "PublishSettings",
     "RecorderSettings",
@@ -85,6 +86,14 @@ class PublishSettings(Section):
 
     heartbeat_s: float = Field(default=1.0, gt=0, le=60)
     """Time between two heartbeats, seconds."""
+
+
+class MonitoringSettings(Section):
+    """Watching a run from outside."""
+
+    port: int | None = Field(default=None, ge=0, le=65535)
+    """TCP port on this computer for Prometheus' ``/metrics`` and for ``/healthz``; 0 takes a free one, none serves
+    nothing."""
 
 
 class SecuritySettings(Section):

@@ -134,6 +134,7 @@ def _ports(settings: Settings) -> Check:
     for setting, endpoint in (
         ("publish.endpoint", settings.publish.endpoint),
         ("recorder.endpoint", settings.recorder.endpoint),
+        ("monitoring.port", f"tcp://127.0.0.1:{settings.monitoring.port or 0}"),
     ):
         parts = urlsplit(endpoint)
         host, port = parts.hostname or "", parts.port or 0
@@ -149,7 +150,7 @@ def _ports(settings: Settings) -> Check:
         if open_to_all and settings.security.keys is None:
             words = f"{setting} = {endpoint} can be reached by others; make keys: quietscope keys new FOLDER"
             return Check("ports", "no-go", words)
-    return Check("ports", "go", "both wires can be opened")
+    return Check("ports", "go", "all addresses can be opened")
 
 
 def _clock() -> Check:

@@ -79,6 +79,8 @@ class Intake:
         self.store: StoreWriter | None = None
         self.rejected: Counter[str] = Counter()
         self.received = len(self._seen)
+        self.disordered = 0
+        self._latest: dict[tuple[int, int, int], int] = {}
         if stop.frames is not None and self.received >= stop.frames:
             self._ended.set()
         self.last_arrival: float | None = None
@@ -147,6 +149,9 @@ class Intake:
             if fault is None:
                 self._meet_channel(frame.key.c)
                 self._seen.add(frame.key)
+                place = frame.key[1:]
+                self.disordered += frame.key.t < self._latest.get(place, 0)
+                self._latest[place] = max(frame.key.t, self._latest.get(place, 0))
                 self._extent[frame.key.p] = max(self._extent.get(frame.key.p, -1), frame.key.t)
                 self._times[1:] = [(frame.key.t, frame.received_ns)]
                 self.received += 1

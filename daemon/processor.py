@@ -302,6 +302,7 @@ class Processor:
             pending=counts["raw"],
             skipped=counts["skipped"],
             published=self._published,
+            refused=self._publishing.refused,
             denoise_ms=self._denoise_ms,
             **self._parent.memory(),
         )

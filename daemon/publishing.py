@@ -63,6 +63,11 @@ class PublishingThread:
         self._thread = threading.Thread(target=self._run, name="publisher")
         self._thread.start()
 
+    @property
+    def refused(self) -> int:
+        """Viewers that had no key or a wrong one."""
+        return self._publisher.refused
+
     def start_series(self, series: Series) -> None:
         """Tell viewers what the frames have in common."""
         self._put(series)

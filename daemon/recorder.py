@@ -13,6 +13,7 @@ from quietscope.adapters.ome_zarr import StoreWriter
 from quietscope.adapters.protocols import Source
 from quietscope.config import QuietscopeError, Settings
 from quietscope.config.system import StopSettings
+from quietscope.daemon.alarm import QueueAlarm
 from quietscope.daemon.committer import Committer
 from quietscope.daemon.ingest_server import IngestServer
 from quietscope.daemon.intake import Intake
@@ -63,6 +64,7 @@ class Recorder:
         self._leftovers = Leftovers(run, settings) if resume else None
         self._settings = settings
         self._parent = parent
+        self._alarm = QueueAlarm()
         self._life = _Life()
         if resume:
             self._life.reason = "resumed"
@@ -198,12 +200,19 @@ class Recorder:
 
     def _report_status(self) -> None:
         ring = self._vault.ring
+        share = ring.nbytes / ring.capacity
+        if (news := self._alarm.update(share, self._vault.spooled)) is not None:
+            self._parent.say(*news)
+            self._parent.emit("alarm", percent=self._alarm.percent)
         self._parent.emit(
             "status",
             received=self._intake.received,
             rejected=dict(self._intake.rejected),
             ring_mb=ring.nbytes / 1e6,
-            ring_share=ring.nbytes / ring.capacity,
+            ring_free_mb=max(0, ring.capacity - ring.nbytes) / 1e6,
+            ring_share=share,
+            stored=self._vault.stored,
+            disordered=self._intake.disordered,
             spooled=self._vault.spooled,
             refused=self._server.refused,
             **self._parent.memory(),

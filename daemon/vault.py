@@ -107,6 +107,7 @@ class Vault:
         self._stopping = threading.Event()
         self._spooled_then: dict[FrameKey, Callable[[], None]] = {}
         self._busy = 0
+        self._stored = 0
         self._quiet = threading.Condition()
         self._threads = [
             threading.Thread(target=self._write_loop, name=f"writer-{i}") for i in range(settings.writers)
@@ -121,6 +122,11 @@ class Vault:
     def spooled(self) -> int:
         """Frames that ever went through the spool."""
         return self._spool.total
+
+    @property
+    def stored(self) -> int:
+        """Raw frames that have become safe since the start of this process."""
+        return self._stored
 
     def open(self, store: StoreWriter, *, announce: Callable[[Frame], None]) -> None:
         """Begin to write into `store`; `announce` is called for every raw frame that is safe."""
@@ -235,6 +241,7 @@ class Vault:
             self._committer.put(entry, deposit.then)
 
     def _announce(self, deposit: Deposit) -> None:
+        self._stored += 1
         self._raw_then(deposit.frame)
         if deposit.then is not None:
             deposit.then()
