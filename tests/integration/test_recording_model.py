@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from quietscope.adapters.frame import Frame, FrameKey, Series
 from quietscope.adapters.ome_zarr import StoreReader, StoreWriter
@@ -93,6 +93,11 @@ class Recording(RuleBasedStateMachine):
         self.vault.close()
         self.committer.close()
 
+    @initialize()
+    def receive_the_first_frames(self) -> None:
+        for t in range(3):
+            self.receive(FrameKey(t), None)
+
     @rule(key=KEYS, fault=st.none() | FAULTS)
     def receive(self, key: FrameKey, fault: str | None) -> None:
         with armed(fault or ""):
@@ -102,14 +107,12 @@ class Recording(RuleBasedStateMachine):
         assert taken == (key not in self.raw)
         self.raw.setdefault(key, 0)
 
-    @rule(key=KEYS)
-    def receive_another_frame_under_a_known_key(self, key: FrameKey) -> None:
-        if key in self.raw:
-            assert not self.intake.submit(Frame(pixels(key, salt=9), key, 1))
-
-    @rule(key=KEYS, shape=st.sampled_from([(8, 13), (1, 1), (12, 8)]))
-    def receive_a_frame_of_another_shape(self, key: FrameKey, shape: tuple[int, int]) -> None:
-        assert not self.intake.submit(Frame(np.zeros(shape, "uint16"), key, 1))
+    @rule(key=KEYS, shape=st.sampled_from([SHAPE, (8, 13), (1, 1), (12, 8)]))
+    def receive_what_is_wrong(self, key: FrameKey, shape: tuple[int, int]) -> None:
+        known = min(self.raw)
+        assert not self.intake.submit(Frame(pixels(known, salt=9), known, 1))
+        if shape != SHAPE:
+            assert not self.intake.submit(Frame(np.zeros(shape, "uint16"), key, 1))
 
     @precondition(lambda self: self.raw)
     @rule(data=st.data(), fault=st.none() | FAULTS)
@@ -192,8 +195,8 @@ class Recording(RuleBasedStateMachine):
 
 
 Recording.TestCase.settings = settings(
-    max_examples=12 * TIMES,
-    stateful_step_count=15,
+    max_examples=15 * TIMES,
+    stateful_step_count=20,
     deadline=None,
     suppress_health_check=[HealthCheck.too_slow],
     derandomize=TIMES == 1,
