@@ -7,10 +7,10 @@ import zmq
 
 from quietscope.config.errors import WireError
 
-__all__ = ["bind"]
+__all__ = ["bind", "local_endpoint"]
 
 
-def bind(socket: "zmq.Socket[bytes]", endpoint: str, setting: str) -> str:
+def bind(socket: "zmq.Socket[bytes]", endpoint: str, setting: str, *, secured: bool = False) -> str:
     """Bind a socket to an address of this computer.
 
     Parameters
@@ -21,6 +21,8 @@ def bind(socket: "zmq.Socket[bytes]", endpoint: str, setting: str) -> str:
         ``tcp://HOST:PORT``; port 0 takes a free one.
     setting
         Name of the setting that holds the address, for messages (``publish.endpoint``).
+    secured
+        Whether the socket demands CURVE keys; only then may other computers reach it.
 
     Returns
     -------
@@ -43,11 +45,11 @@ def bind(socket: "zmq.Socket[bytes]", endpoint: str, setting: str) -> str:
             f"{setting} = {endpoint!r} is no address; write tcp://HOST:PORT, for example tcp://127.0.0.1:5555"
         )
         raise WireError(msg)
-    if not _is_loopback(host):
+    if not secured and not _is_loopback(host):
         msg = (
-            f"{setting} = {endpoint!r} could be reached from other computers, which needs CURVE keys; "
-            "they are not available yet in this version. "
-            f"Set {setting} = 'tcp://127.0.0.1:{port}' and forward the port, for example over SSH."
+            f"{setting} = {endpoint!r} could be reached from other computers, which needs CURVE keys. "
+            "Make them with `quietscope keys new FOLDER` and set security.keys = 'FOLDER', or set "
+            f"{setting} = 'tcp://127.0.0.1:{port}' and forward the port, for example over SSH."
         )
         raise WireError(msg)
     try:
@@ -62,6 +64,11 @@ def bind(socket: "zmq.Socket[bytes]", endpoint: str, setting: str) -> str:
             msg = f"Cannot open {setting} = {endpoint!r}: {error}. Set {setting} = 'tcp://127.0.0.1:0'."
         raise WireError(msg) from error
     return socket.getsockopt_string(zmq.LAST_ENDPOINT).rstrip("\0")
+
+
+def local_endpoint(endpoint: str) -> str:
+    """The address at which this computer itself reaches a socket that is bound to all its addresses."""
+    return endpoint.replace("tcp://0.0.0.0:", "tcp://127.0.0.1:")
 
 
 def _is_loopback(host: str) -> bool:

@@ -11,12 +11,14 @@ import uuid
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
 import zmq
 
 from quietscope.adapters.frame import SUPPORTED_DTYPES, FrameKey, Pixels
+from quietscope.adapters.keyring import use_client_keys
 from quietscope.config import WireError
 
 __all__ = ["PROTOCOL", "Ack", "IngestClient", "decode_message", "encode_message"]
@@ -114,10 +116,23 @@ class IngestClient:
         Bytes that may be under way without acknowledgement.
     resend_s
         Seconds after which an unacknowledged message is sent again.
+    keys
+        Folder with ``client.key_secret`` and ``server.key``, where the recorder demands keys.
+
+    Raises
+    ------
+    quietscope.config.SettingsError
+        If there are no keys in `keys`.
     """
 
     def __init__(
-        self, endpoint: str, *, sender: str, budget: int = 64_000_000, resend_s: float = 15.0
+        self,
+        endpoint: str,
+        *,
+        sender: str,
+        budget: int = 64_000_000,
+        resend_s: float = 15.0,
+        keys: Path | None = None,
     ) -> None:
         self._endpoint = endpoint
         self._sender = sender
@@ -130,7 +145,12 @@ class IngestClient:
         self._number = 0
         self._bytes = 0
         self._open: OrderedDict[int, tuple[list[bytes | memoryview], int, float]] = OrderedDict()
-        self._socket.connect(endpoint)
+        try:
+            use_client_keys(self._socket, keys)
+            self._socket.connect(endpoint)
+        except BaseException:
+            self._context.destroy(linger=0)
+            raise
 
     def __enter__(self) -> Self:
         return self

@@ -4,12 +4,14 @@ import time
 import uuid
 from collections import Counter
 from collections.abc import Mapping
+from pathlib import Path
 from types import TracebackType
 from typing import NamedTuple, Self
 
 import numpy as np
 import zmq
 
+from quietscope.adapters.doorkeeper import Doorkeeper
 from quietscope.adapters.endpoints import bind
 from quietscope.adapters.frame import FrameKey, Pixels, Series
 from quietscope.adapters.wire import INFO_TOPIC, encode, frame_topic
@@ -56,6 +58,8 @@ class Publisher:
         What the frames share; None while it is not known, then `update_series` comes before the first frame.
     series_id
         Identity of the series; none makes one up.
+    keys
+        Folder of CURVE keys that viewers must have; none lets anybody on this computer watch.
 
     Raises
     ------
@@ -64,7 +68,12 @@ class Publisher:
     """
 
     def __init__(
-        self, settings: PublishSettings, series: Series | None = None, *, series_id: str | None = None
+        self,
+        settings: PublishSettings,
+        series: Series | None = None,
+        *,
+        series_id: str | None = None,
+        keys: Path | None = None,
     ) -> None:
         self._settings = settings
         self._series = series
@@ -78,6 +87,7 @@ class Publisher:
         self._next_repeat_ns = 0
         self._next_heartbeat_ns = 0
         self._context = zmq.Context()
+        self._door: Doorkeeper | None = None
         self._socket = self._context.socket(zmq.XPUB)
         # Also a subscription that another viewer has already is told: that is how a late viewer is noticed.
         self._socket.setsockopt(zmq.XPUB_VERBOSE, 1)
@@ -85,10 +95,17 @@ class Publisher:
         self._socket.setsockopt(zmq.LINGER, _LINGER_MS)
         self._socket.setsockopt(zmq.MAXMSGSIZE, _LONGEST_SUBSCRIPTION)
         try:
-            self._endpoint = bind(self._socket, settings.endpoint, "publish.endpoint")
+            self._door = Doorkeeper(self._context, keys)
+            self._door.guard(self._socket)
+            self._endpoint = bind(
+                self._socket, settings.endpoint, "publish.endpoint", secured=self._door.secures
+            )
         except BaseException:
+            if self._door is not None:
+                self._door.close()
             self._context.destroy(linger=0)
             raise
+        self._door.open()
         if series is not None:
             self.update_series(series)
 
@@ -96,6 +113,11 @@ class Publisher:
     def endpoint(self) -> str:
         """Address that viewers connect to, with the real port."""
         return self._endpoint
+
+    @property
+    def refused(self) -> int:
+        """Viewers that had no key or a wrong one."""
+        return 0 if self._door is None else self._door.refused
 
     @property
     def series_id(self) -> str:
@@ -199,6 +221,8 @@ class Publisher:
 
     def close(self) -> None:
         """Close the socket; waits at most a second for viewers that still read."""
+        if self._door is not None:
+            self._door.close()
         self._socket.close()
         self._context.term()
 

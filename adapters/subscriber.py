@@ -2,12 +2,14 @@
 
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from types import TracebackType
 from typing import Literal, Self
 
 import zmq
 
 from quietscope.adapters.frame import FrameKey, Pixels, Series
+from quietscope.adapters.keyring import use_client_keys
 from quietscope.adapters.wire import INFO_TOPIC, Decoded, decode, frame_topic
 from quietscope.adapters.wire_headers import (
     MAX_PIXELS_NBYTES,
@@ -81,6 +83,8 @@ class Subscriber:
         Seconds without any message, heartbeats included, after which `WireTimeoutError` is raised.
     until_end
         Stop at the end of the series; otherwise wait for the next one.
+    keys
+        Folder with ``client.key_secret`` and ``server.key``, where the publisher demands keys.
 
     Raises
     ------
@@ -105,6 +109,7 @@ class Subscriber:
         mode: Literal["newest", "every"] = "newest",
         timeout: float = 10.0,
         until_end: bool = True,
+        keys: Path | None = None,
     ) -> None:
         self._endpoint = endpoint
         self._mode = mode
@@ -122,6 +127,7 @@ class Subscriber:
         self._socket.setsockopt(zmq.LINGER, 0)
         self._socket.setsockopt(zmq.MAXMSGSIZE, MAX_PIXELS_NBYTES)
         self._socket.setsockopt(zmq.TCP_KEEPALIVE, 1)
+        use_client_keys(self._socket, keys)
         for prefix in self._topics.prefixes():
             self._socket.setsockopt(zmq.SUBSCRIBE, prefix)
         try:

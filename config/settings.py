@@ -16,9 +16,11 @@ from quietscope.config.science import (
 )
 from quietscope.config.sources import SimulatorSettings, SourceSettings
 from quietscope.config.system import (
+    MonitoringSettings,
     ProcessorSettings,
     PublishSettings,
     RecorderSettings,
+    SecuritySettings,
     StopSettings,
     StoreSettings,
 )
@@ -76,6 +78,12 @@ class Settings(Section):
 
     publish: PublishSettings = PublishSettings()
     """The viewers' wire."""
+
+    security: SecuritySettings = SecuritySettings()
+    """Keys and limits of the wires."""
+
+    monitoring: MonitoringSettings = MonitoringSettings()
+    """Watching a run from outside."""
 
     stop: StopSettings = StopSettings()
     """When a run ends by itself."""

@@ -1,12 +1,21 @@
 """Settings of the running system: recorder, store, wires, ending."""
 
+from pathlib import Path
 from typing import Literal
 
 from pydantic import Field
 
 from quietscope.config.base import Section
 
-__all__ = ["ProcessorSettings", "PublishSettings", "RecorderSettings", "StopSettings", "StoreSettings"]
+__all__ = [
+    "MonitoringSettings",
+    "ProcessorSettings",
+    "PublishSettings",
+    "RecorderSettings",
+    "SecuritySettings",
+    "StopSettings",
+    "StoreSettings",
+]
 
 
 class RecorderSettings(Section):
@@ -26,6 +35,9 @@ class RecorderSettings(Section):
 
     endpoint: str = Field(default="tcp://127.0.0.1:0", pattern=r"^tcp://[^:]+:\d{1,5}$")
     """Address of the ingest wire; port 0 takes a free one."""
+
+    retries: int = Field(default=8, ge=1, le=16)
+    """How often a disk that refuses a plane is asked before the run ends: after 0.1, 0.2, 0.4, … seconds."""
 
     sender_mb: float = Field(default=64.0, gt=0, le=100_000)
     """Bytes that one sender may have under way without acknowledgement, megabytes."""
@@ -74,6 +86,25 @@ class PublishSettings(Section):
 
     heartbeat_s: float = Field(default=1.0, gt=0, le=60)
     """Time between two heartbeats, seconds."""
+
+
+class MonitoringSettings(Section):
+    """Watching a run from outside."""
+
+    port: int | None = Field(default=None, ge=0, le=65535)
+    """TCP port on this computer for Prometheus' ``/metrics`` and for ``/healthz``; 0 takes a free one, none serves
+    nothing."""
+
+
+class SecuritySettings(Section):
+    """Who may connect, and with how much."""
+
+    keys: Path | None = None
+    """Folder of CURVE keys (``quietscope keys new FOLDER``). With keys both wires demand them, also on this computer;
+    without, addresses that other computers can reach are refused."""
+
+    max_message_mb: float = Field(default=1074.0, gt=0, le=1074.0)
+    """Largest message taken in over the ingest wire, megabytes; the default holds the largest frame there is."""
 
 
 class StopSettings(Section):

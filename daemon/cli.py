@@ -13,6 +13,7 @@ from quietscope.config import QuietscopeError, Settings
 from quietscope.config.loader import load_settings
 from quietscope.daemon.child_main import CHILDREN, run_child
 from quietscope.daemon.config_command import config_app
+from quietscope.daemon.keys_command import keys_app
 from quietscope.daemon.offline import offline_source
 from quietscope.daemon.runfolder import RunFolder
 
@@ -26,6 +27,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 app.add_typer(config_app, name="config")
+app.add_typer(keys_app, name="keys")
 
 Out = Annotated[Path | None, typer.Option("--out", help="Folder that holds the run folders.", metavar="DIR")]
 Name = Annotated[str | None, typer.Option("--name", help="Name of the run; none takes date and time.")]
@@ -110,6 +112,51 @@ def resume(
     """Finish a run that was aborted or died: take what it missed in its folder, denoise what is not denoised."""
     found = RunFolder.existing(folder)
     raise typer.Exit(_run(load_settings(found.settings), json_file, resume=found, follow=follow))
+
+
+@app.command()
+def verify(
+    folder: Annotated[Path, typer.Argument(metavar="RUN", help="Folder of a run.")],
+    *,
+    json_file: Json = None,
+) -> None:
+    """Check a run: every plane against its checksum, and that ledger, store and summary agree."""
+    from quietscope.daemon.integrity_command import verify_run
+
+    raise typer.Exit(verify_run(folder, json_file))
+
+
+@app.command()
+def repair(
+    folder: Annotated[Path, typer.Argument(metavar="RUN", help="Folder of a damaged run.")],
+    *,
+    json_file: Json = None,
+) -> None:
+    """Rebuild what can be rebuilt of a damaged run, and list what cannot."""
+    from quietscope.daemon.integrity_command import repair_run
+
+    raise typer.Exit(repair_run(folder, json_file))
+
+
+@app.command()
+def doctor(
+    file: Annotated[Path | None, typer.Argument(metavar="[SETTINGS.toml]", help="Settings file.")] = None,
+    *,
+    folder: Annotated[
+        Path | None, typer.Option("--watch", help="Check for a run that watches this folder.", metavar="DIR")
+    ] = None,
+    out: Out = None,
+    profile: Profile = None,
+    changes: Set = None,
+    frames: Frames = None,
+    json_file: Json = None,
+) -> None:
+    """Check whether a recording would go well on this machine, and say go or no-go."""
+    from quietscope.daemon.doctor_command import doctor as check
+
+    base = None if folder is None else {"source": {"kind": "folder", "path": str(folder.absolute())}}
+    settings = _settings(file, profile, changes, base, out=out, frames=frames)
+    raise typer.Exit(check(settings, json_file))
 
 
 @app.command()

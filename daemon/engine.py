@@ -18,6 +18,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from quietscope.adapters.endpoints import local_endpoint
 from quietscope.config import RunError, Settings
 from quietscope.config.loader import settings_to_toml
 from quietscope.daemon.child import Child, Event
@@ -134,7 +135,10 @@ class Engine:
     def _start(self) -> None:
         self._spawn("recorder")
         ready = self._await_ready("recorder")
-        self._addresses = {"ingest": ready["endpoint"], "news": ready["news"]}
+        self._addresses = {
+            "ingest": local_endpoint(ready["endpoint"]),
+            "news": local_endpoint(ready["news"]),
+        }
         self.phase = Phase.RECORDING
         self._spawn("processor")
         self._spawn("trainer")

@@ -2,6 +2,7 @@
 
 import json
 import queue
+import re
 import threading
 import time
 from collections import OrderedDict
@@ -10,10 +11,12 @@ from typing import Any
 
 import zmq
 
+from quietscope.adapters.doorkeeper import Doorkeeper
 from quietscope.adapters.endpoints import bind
 from quietscope.adapters.frame import Frame, FrameKey, Pixels, Series
 from quietscope.adapters.ingest import decode_message, encode_message
 from quietscope.config import QuietscopeError, WireError
+from quietscope.config.system import SecuritySettings
 from quietscope.daemon.committer import Committer
 from quietscope.daemon.intake import Intake
 from quietscope.daemon.ledger import EventRow, ModelRow, SkippedRow
@@ -36,6 +39,8 @@ class IngestServer:
         Where raw frames, denoised frames and ledger entries go.
     on_trouble
         Called with words about a message that is not valid.
+    security
+        Keys and limits.
     """
 
     def __init__(
@@ -46,6 +51,7 @@ class IngestServer:
         committer: Committer,
         *,
         on_trouble: Callable[[str], None],
+        security: SecuritySettings,
     ) -> None:
         self._intake = intake
         self._vault = vault
@@ -57,13 +63,25 @@ class IngestServer:
         for socket in (self._router, self._news):
             socket.setsockopt(zmq.LINGER, 500)
         self._news.setsockopt(zmq.SNDHWM, 100_000)
+        self._largest = int(security.max_message_mb * 1e6)
+        # What exceeds the limit is counted; what exceeds it so much that reading it would be a danger is cut off.
+        self._router.setsockopt(zmq.MAXMSGSIZE, 2 * self._largest)
+        self._door: Doorkeeper | None = None
         try:
-            self.endpoint = bind(self._router, endpoint, "recorder.endpoint")
+            self._door = Doorkeeper(self._context, security.keys)
+            self._door.guard(self._router)
+            self._door.guard(self._news)
+            self.endpoint = bind(self._router, endpoint, "recorder.endpoint", secured=self._door.secures)
             host = self.endpoint.rsplit(":", 1)[0]
-            self.news_endpoint = bind(self._news, f"{host}:0", "recorder.endpoint")
-        except WireError:
+            self.news_endpoint = bind(
+                self._news, f"{host}:0", "recorder.endpoint", secured=self._door.secures
+            )
+        except QuietscopeError:
+            if self._door is not None:
+                self._door.close()
             self._context.destroy(linger=0)
             raise
+        self._door.open()
         self._answers: queue.SimpleQueue[_Answer] = queue.SimpleQueue()
         self._announcements: queue.SimpleQueue[tuple[bytes, dict[str, Any]]] = queue.SimpleQueue()
         self._wake_lock = threading.Lock()
@@ -84,7 +102,14 @@ class IngestServer:
         self._stop.set()
         self._wake()
         self._thread.join()
+        if self._door is not None:
+            self._door.close()
         self._context.destroy(linger=500)
+
+    @property
+    def refused(self) -> int:
+        """Senders that had no key or a wrong one."""
+        return 0 if self._door is None else self._door.refused
 
     def announce_frame(self, frame: Frame) -> None:
         """Tell listeners that a raw frame is safe."""
@@ -148,6 +173,11 @@ class IngestServer:
                 return
             frames = self._router.recv_multipart(copy=False)
             identity = frames[0].bytes
+            size = sum(len(part) for part in frames[1:])
+            if size > self._largest:
+                detail = f"it has {size / 1e6:.1f} MB; security.max_message_mb = {self._largest / 1e6:g} is allowed"
+                self._intake.reject(f"message from {identity[:40]!r}", "oversized", detail)
+                continue
             try:
                 header, pixels = decode_message([part.buffer for part in frames[1:]])
                 number = header.get("n")
@@ -194,6 +224,7 @@ class IngestServer:
                     self._committer.put(entry)
                 self._committer.put(entries[-1], stored)
             case "model":
+                _check_path(header["path"])
                 self._committer.put(
                     ModelRow(
                         str(header["model_id"]), int(header["channel"]), bool(header["accepted"]),
@@ -259,6 +290,15 @@ def _key(values: list[int]) -> FrameKey:
         msg = f"key {values!r} must be four integers [t, c, z, p]"
         raise WireError(msg)
     return FrameKey(*values)
+
+
+def _check_path(path: object) -> None:
+    """Refuse a model file that does not lie in the run's folder of models."""
+    if path is not None and not (
+        isinstance(path, str) and re.fullmatch(r"models/[A-Za-z0-9][A-Za-z0-9._-]*", path)
+    ):
+        msg = f"the model's path is {path!r}; a run takes models from its own folder only: models/NAME.onnx"
+        raise WireError(msg)
 
 
 def _provenance(header: dict[str, Any]) -> Provenance:

@@ -1,5 +1,6 @@
 """The door of the recorder: checks every frame, names and counts the bad ones, never loses a good one."""
 
+import contextlib
 import threading
 import time
 from collections import Counter
@@ -80,6 +81,8 @@ class Intake:
         self.store: StoreWriter | None = None
         self.rejected: Counter[str] = Counter()
         self.received = len(self._seen)
+        self.disordered = 0
+        self._latest: dict[tuple[int, int, int], int] = {}
         self.last_arrival: float | None = time.monotonic() if self._seen else None
         if stop.frames is not None and self.received >= stop.frames:
             self._ended.set()
@@ -120,6 +123,12 @@ class Intake:
                     f" supported are {', '.join(SUPPORTED_DTYPES)}"
                 )
                 raise FrameError("dtype", msg)
+            if self.series is not None and not _same_frames(series, self.series):
+                msg = (
+                    f"the series is {_frames(self.series)}, and {series.source} now sends {_frames(series)};"
+                    " start a new run for it"
+                )
+                raise FrameError("series", msg)
             if self.series is None:
                 self.store = self._make_store(series)
                 self._vault.open(self.store, announce=self._announce)
@@ -142,6 +151,9 @@ class Intake:
             if fault is None:
                 self._meet_channel(frame.key.c)
                 self._seen.add(frame.key)
+                place = frame.key[1:]
+                self.disordered += frame.key.t < self._latest.get(place, 0)
+                self._latest[place] = max(frame.key.t, self._latest.get(place, 0))
                 self._extent[frame.key.p] = max(self._extent.get(frame.key.p, -1), frame.key.t)
                 self._times[1:] = [(frame.key.t, frame.received_ns)]
                 self.received += 1
@@ -191,7 +203,9 @@ class Intake:
         names = series.channels + tuple(f"channel {i}" for i in range(len(series.channels), channel + 1))
         grown = replace(series, channels=names)
         if self.store is not None:
-            self.store.set_channels(names)
+            # Only the name is at stake: the image grows with the frame, and names are written again at the end.
+            with contextlib.suppress(StoreError):
+                self.store.set_channels(names)
         self.series = grown
         self._committer.put(MetaRow("series", asdict(grown)), lambda: self._announce_series(grown))
 
@@ -218,3 +232,11 @@ class Intake:
         if frame.key in self._seen:
             return "duplicate", f"a frame {frame.key} has been received already; the first one is kept"
         return None
+
+
+def _same_frames(one: Series, other: Series) -> bool:
+    return (one.height, one.width, one.dtype) == (other.height, other.width, other.dtype)
+
+
+def _frames(series: Series) -> str:
+    return f"{series.height} × {series.width} {series.dtype}"

@@ -14,12 +14,14 @@ from typing import Any
 
 from quietscope.adapters.frame import FrameKey
 from quietscope.config import LedgerError
+from quietscope.config.faultpoints import reach
 
 __all__ = [
     "DenoisedRow",
     "Entry",
     "EventRow",
     "LedgerWriter",
+    "LostDenoisedRow",
     "MetaRow",
     "ModelRow",
     "RawRow",
@@ -83,6 +85,13 @@ class SkippedRow:
 
 
 @dataclass(frozen=True, slots=True)
+class LostDenoisedRow:
+    """A denoised plane is gone or damaged and has to be made again."""
+
+    key: FrameKey
+
+
+@dataclass(frozen=True, slots=True)
 class RejectedRow:
     """Something came that is no valid frame."""
 
@@ -119,7 +128,7 @@ class MetaRow:
     value: Any
 
 
-Entry = RawRow | DenoisedRow | SkippedRow | RejectedRow | ModelRow | EventRow | MetaRow
+Entry = RawRow | DenoisedRow | SkippedRow | LostDenoisedRow | RejectedRow | ModelRow | EventRow | MetaRow
 
 
 class LedgerWriter:
@@ -160,8 +169,9 @@ class LedgerWriter:
             self._db.execute("BEGIN IMMEDIATE")
             for entry in entries:
                 self._write(entry)
+            reach("ledger.commit")
             self._db.execute("COMMIT")
-        except sqlite3.Error as error:
+        except (sqlite3.Error, OSError) as error:
             if self._db.in_transaction:
                 self._db.execute("ROLLBACK")
             msg = f"cannot write the ledger {self._path}: {error}; free some disk space or check the disk"
@@ -199,6 +209,12 @@ class LedgerWriter:
                     "UPDATE frame SET state = 'skipped', skip_reason = ?"
                     " WHERE t = ? AND c = ? AND z = ? AND p = ? AND state = 'raw'",
                     (reason, *key),
+                )
+            case LostDenoisedRow(key):
+                run(
+                    "UPDATE frame SET state = 'raw', denoised_ns = NULL, denoised_crc32 = NULL, model_id = NULL,"
+                    " published_ns = NULL, live = 0 WHERE t = ? AND c = ? AND z = ? AND p = ? AND state = 'denoised'",
+                    (*key,),
                 )
             case RejectedRow(name, reason, detail):
                 run("INSERT INTO rejected VALUES (NULL, ?, ?, ?, ?)", (now, name, reason, detail))

@@ -11,7 +11,7 @@ from quietscope.adapters.earlier import EarlierFrame
 from quietscope.adapters.frame import FrameKey, Series
 from quietscope.config import LedgerError
 
-__all__ = ["LedgerReader", "ModelVerdict", "PendingFrame"]
+__all__ = ["KeptFrame", "LedgerReader", "ModelVerdict", "PendingFrame"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +21,28 @@ class PendingFrame:
     id: int
     key: FrameKey
     received_ns: int
+
+
+@dataclass(frozen=True, slots=True)
+class KeptFrame:
+    """What the ledger promises about a frame.
+
+    Parameters
+    ----------
+    key
+        The frame.
+    state
+        ``raw``, ``denoised`` or ``skipped``.
+    crc32
+        CRC-32 of the raw pixels.
+    denoised_crc32
+        CRC-32 of the denoised pixels, or None.
+    """
+
+    key: FrameKey
+    state: str
+    crc32: int
+    denoised_crc32: int | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -220,3 +242,26 @@ class LedgerReader:
     def checksums(self) -> dict[FrameKey, int]:
         """CRC-32 of every committed raw frame."""
         return {FrameKey(*r[:4]): r[4] for r in self._rows("SELECT t, c, z, p, crc32 FROM frame")}
+
+    def kept(self) -> list[KeptFrame]:
+        """What is promised about every frame, in order of arrival."""
+        rows = self._rows("SELECT t, c, z, p, state, crc32, denoised_crc32 FROM frame ORDER BY id")
+        return [KeptFrame(FrameKey(*r[:4]), *r[4:]) for r in rows]
+
+    def pages(self) -> dict[tuple[str, int], dict[int, FrameKey]]:
+        """Name of the file and page in it → CRC-32 → key, of every frame that came out of a file.
+
+        A file that was written again under its name is another frame.
+        """
+        rows = self._rows(
+            "SELECT json_extract(metadata, '$.name'), coalesce(json_extract(metadata, '$.page'), 0), crc32, t, c, z, p"
+            " FROM frame WHERE json_extract(metadata, '$.name') IS NOT NULL"
+        )
+        found: dict[tuple[str, int], dict[int, FrameKey]] = {}
+        for name, page, crc32, *key in rows:
+            found.setdefault((str(name), int(page)), {})[crc32] = FrameKey(*key)
+        return found
+
+    def damage(self) -> list[str]:
+        """What SQLite's own check finds wrong with the file, in words; empty if nothing is."""
+        return [r[0] for r in self._rows("PRAGMA integrity_check(10)") if r[0] != "ok"]

@@ -16,8 +16,12 @@ from quietscope.adapters.protocols import TruthSource
 from quietscope.adapters.simulator import Simulator
 from quietscope.config import QuietscopeError, RunError, Settings
 from quietscope.config.sources import SimulatorSettings
+from quietscope.daemon.child import Event
 from quietscope.daemon.display import Display
+from quietscope.daemon.doctor_command import preflight
 from quietscope.daemon.engine import Engine
+from quietscope.daemon.metrics import Metrics
+from quietscope.daemon.metrics_server import MetricsServer
 from quietscope.daemon.picture import write_panel
 from quietscope.daemon.runfolder import RunFolder
 from quietscope.daemon.summary import Summary, summarise
@@ -57,10 +61,18 @@ def run_live(
     if json_file is not None and not json_file.resolve().parent.is_dir():
         msg = f"the folder of --json {json_file} does not exist; make it first"
         raise RunError(msg)
+    if resume is None:
+        preflight(settings, console)
     with Display(console) as display:
-        engine = Engine(settings, on_event=display.event, resume=resume, follow=follow)
+        metrics = Metrics()
+
+        def on_event(event: Event) -> None:
+            metrics.event(event)
+            display.event(event)
+
+        engine = Engine(settings, on_event=on_event, resume=resume, follow=follow)
         console.print(f"run folder: {engine.run_folder.root}", highlight=False, soft_wrap=True)
-        with _interrupts(engine):
+        with _interrupts(engine), _served(metrics, settings, console):
             ending = engine.run()
     truth: TruthSource | None = (
         Simulator(settings.source) if isinstance(settings.source, SimulatorSettings) else None
@@ -76,6 +88,17 @@ def run_live(
     for fault in summary.faults:
         console.print(f"[bold red]fault:[/] {fault}", highlight=False, soft_wrap=True)
     return 0 if summary.is_good else 1
+
+
+@contextmanager
+def _served(metrics: Metrics, settings: Settings, console: Console) -> Iterator[None]:
+    """Serve the figures while the run goes on, if the settings ask for it."""
+    if settings.monitoring.port is None:
+        yield
+        return
+    with MetricsServer(metrics, settings.monitoring.port) as server:
+        console.print(f"figures: {server.address}", highlight=False, soft_wrap=True)
+        yield
 
 
 @contextmanager

@@ -53,6 +53,7 @@ class LiveModels:
         self._on_event = on_event
         self._live: dict[int, LiveModel] = {}
         self._given_up: dict[int, str] = {}
+        self._troubles: dict[int, str] = {}
         self._all_given_up: str | None = None
 
     def __getitem__(self, channel: int) -> LiveModel:
@@ -85,6 +86,15 @@ class LiveModels:
     def give_up(self, reason: str) -> None:
         """No further model will come: channels without a verdict are skipped for `reason`."""
         self._all_given_up = reason
+
+    def note_trouble(self, channel: int) -> None:
+        """Say it, once, when the device under a channel's model has failed."""
+        denoiser = self._live[channel].denoiser
+        if denoiser.trouble != self._troubles.get(channel, ""):
+            self._troubles[channel] = denoiser.trouble
+            text = f"channel {channel}: {denoiser.trouble}"
+            self._on_event("log", level="warning", text=text)
+            self._on_event("provider", channel=channel, provider=denoiser.provider)
 
     def refresh(self, verdicts: Mapping[int, ModelVerdict], shape: tuple[int, int], dtype: str) -> None:
         """Bring in what the gate has decided since the last time."""

@@ -11,6 +11,7 @@ import zmq
 
 from quietscope.adapters.frame import FrameKey, Pixels
 from quietscope.adapters.ingest import IngestClient
+from quietscope.adapters.keyring import use_client_keys
 from quietscope.adapters.ome_zarr import StoreReader
 from quietscope.config import QuietscopeError, Settings, StoreError
 from quietscope.daemon.ledger_reader import LedgerReader
@@ -56,7 +57,10 @@ class Processor:
             lambda channels, after, limit: self._ledger.pending(channels, after=after, limit=limit)
         )
         self._client = IngestClient(
-            ingest, sender="processor", budget=int(settings.processor.inflight_mb * 1e6)
+            ingest,
+            sender="processor",
+            budget=int(settings.processor.inflight_mb * 1e6),
+            keys=settings.security.keys,
         )
         self._sent: dict[int, list[FrameKey]] = {}
         self._failures: Counter[FrameKey] = Counter()
@@ -64,9 +68,12 @@ class Processor:
         self._news: zmq.Socket[bytes] = self._context.socket(zmq.SUB)
         self._news.setsockopt(zmq.RCVHWM, 100_000)
         self._news.setsockopt(zmq.SUBSCRIBE, b"")
+        use_client_keys(self._news, settings.security.keys)
         self._news.connect(news)
         self._publishing = PublishingThread(
-            settings.publish, on_trouble=lambda text: parent.say("warning", f"processor: {text}")
+            settings.publish,
+            keys=settings.security.keys,
+            on_trouble=lambda text: parent.say("warning", f"processor: {text}"),
         )
         self._preview_at: dict[int, float] = {}
         self._skip_at: dict[int, float] = {}
@@ -231,6 +238,7 @@ class Processor:
             self._failed(work, f"the denoiser failed: {error!r}")
             return
         seconds = time.perf_counter() - started
+        self._models.note_trouble(work.key.c)
         self._denoise_ms = 1e3 * seconds
         if self._models.is_training(len(self._channels)):
             self._rest_until = time.monotonic() + _REST * seconds
@@ -294,6 +302,7 @@ class Processor:
             pending=counts["raw"],
             skipped=counts["skipped"],
             published=self._published,
+            refused=self._publishing.refused,
             denoise_ms=self._denoise_ms,
             **self._parent.memory(),
         )

@@ -5,6 +5,7 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import zmq
 
@@ -42,14 +43,18 @@ class PublishingThread:
         The viewers' wire.
     on_trouble
         Called with words when a frame could not be published.
+    keys
+        Folder of CURVE keys that viewers must have, if any.
     """
 
-    def __init__(self, settings: PublishSettings, *, on_trouble: Callable[[str], None]) -> None:
+    def __init__(
+        self, settings: PublishSettings, *, on_trouble: Callable[[str], None], keys: Path | None = None
+    ) -> None:
         self._on_trouble = on_trouble
         self._queue: queue.Queue[Publication | Series] = queue.Queue(maxsize=16)
         self._stop = threading.Event()
         self._context = zmq.Context()
-        self._publisher = Publisher(settings)
+        self._publisher = Publisher(settings, keys=keys)
         self.endpoint = self._publisher.endpoint
         self._waker: zmq.Socket[bytes] = self._context.socket(zmq.PAIR)
         self._waker.bind("inproc://publish")
@@ -57,6 +62,11 @@ class PublishingThread:
         self._awake.connect("inproc://publish")
         self._thread = threading.Thread(target=self._run, name="publisher")
         self._thread.start()
+
+    @property
+    def refused(self) -> int:
+        """Viewers that had no key or a wrong one."""
+        return self._publisher.refused
 
     def start_series(self, series: Series) -> None:
         """Tell viewers what the frames have in common."""

@@ -13,6 +13,7 @@ from quietscope.adapters.ome_zarr import StoreWriter
 from quietscope.adapters.protocols import Source
 from quietscope.config import QuietscopeError, Settings
 from quietscope.config.system import StopSettings
+from quietscope.daemon.alarm import QueueAlarm
 from quietscope.daemon.committer import Committer
 from quietscope.daemon.ingest_server import IngestServer
 from quietscope.daemon.intake import Intake
@@ -39,6 +40,7 @@ class _Life:
     finish: threading.Event = field(default_factory=threading.Event)
     fatal: str | None = None
     source_failed: bool = False
+    abandoned: bool = False
     reason: str = ""
 
 
@@ -73,7 +75,10 @@ class Recorder:
         self._follows = follow or not resume
         self._settings = settings
         self._parent = parent
+        self._alarm = QueueAlarm()
         self._life = _Life()
+        if resume and not follow:
+            self._life.reason = "resumed"
         limits = settings.recorder
         self._committer = Committer(run.ledger, wait_s=limits.commit_ms / 1e3, on_fatal=self._fatal)
         self._vault = Vault(
@@ -107,6 +112,7 @@ class Recorder:
                 self._vault,
                 self._committer,
                 on_trouble=lambda text: parent.say("warning", text),
+                security=settings.security,
             )
         except QuietscopeError:
             self._committer.close()
@@ -136,9 +142,7 @@ class Recorder:
     def _run_source(self, source: Source) -> None:
         try:
             source.run(self._intake, self._life.stop_source)
-            self._life.reason = self._life.reason or (
-                "source ended" if self._leftovers is None else "resumed"
-            )
+            self._life.reason = self._life.reason or "source ended"
         except QuietscopeError as error:
             self._parent.say("error", f"the source ended with an error: {error}")
             self._source_failed(f"source failed: {error}")
@@ -156,6 +160,7 @@ class Recorder:
     def _obey(self) -> None:
         command = self._parent.command(timeout_s=0.05)
         if self._parent.gone.is_set():
+            self._life.abandoned = self._life.abandoned or not self._life.source_ended.is_set()
             self._life.reason = self._life.reason or "the process that started the recorder is gone"
             self._life.stop_source.set()
             self._life.finish.set()
@@ -163,6 +168,7 @@ class Recorder:
             return
         match command.get("command"):
             case "stop":
+                self._life.abandoned = not self._follows and not self._life.source_ended.is_set()
                 self._life.reason = self._life.reason or str(command.get("reason", "stopped"))
                 self._life.stop_source.set()
             case "finish":
@@ -197,8 +203,6 @@ class Recorder:
         """Tell the parent once everything that was received is committed."""
         if not self._vault.drain(0.2):
             return False
-        if not self._life.source_failed:
-            self._committer.put(MetaRow("intake_ended", self._life.reason))
         self._parent.emit(
             "intake_ended",
             reason=self._life.reason,
@@ -211,13 +215,21 @@ class Recorder:
 
     def _report_status(self) -> None:
         ring = self._vault.ring
+        share = ring.nbytes / ring.capacity
+        if (news := self._alarm.update(share, self._vault.spooled)) is not None:
+            self._parent.say(*news)
+            self._parent.emit("alarm", percent=self._alarm.percent)
         self._parent.emit(
             "status",
             received=self._intake.received,
             rejected=dict(self._intake.rejected),
             ring_mb=ring.nbytes / 1e6,
-            ring_share=ring.nbytes / ring.capacity,
+            ring_free_mb=max(0, ring.capacity - ring.nbytes) / 1e6,
+            ring_share=share,
+            stored=self._vault.stored,
+            disordered=self._intake.disordered,
             spooled=self._vault.spooled,
+            refused=self._server.refused,
             **self._parent.memory(),
         )
 
@@ -246,7 +258,10 @@ class Recorder:
             source_thread.join(timeout=10)
         if self._leftovers is not None and life.fatal is None:
             self._leftovers.clear()
-        self._committer.put(MetaRow("received", self._intake.received))
+        before = 0 if self._leftovers is None else self._leftovers.received
+        self._committer.put(MetaRow("received", max(before, self._intake.received)))
+        complete = life.fatal is None and not life.source_failed and not life.abandoned
+        self._committer.put(MetaRow("source_complete", complete))
         self._committer.put(MetaRow("exit_reason", life.reason))
         if life.fatal is not None:
             self._committer.put(EventRow("fatal", life.fatal))
@@ -254,6 +269,8 @@ class Recorder:
         self._committer.close()
         if self._intake.store is not None:
             try:
+                if self._intake.series is not None:
+                    self._intake.store.set_channels(self._intake.series.channels)
                 self._intake.store.finish(self._intake.extent, interval_s=self._intake.interval_s)
             except QuietscopeError as error:
                 self._parent.emit("fatal", text=f"the store could not be completed: {error}")

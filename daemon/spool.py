@@ -16,6 +16,7 @@ import numpy as np
 
 from quietscope.adapters.frame import Frame, FrameKey
 from quietscope.config import StoreError
+from quietscope.config.faultpoints import reach
 
 __all__ = ["Spool", "read_spool"]
 
@@ -79,6 +80,7 @@ class Spool:
                 )
                 raise StoreError(msg)
             try:
+                reach("spool.write")
                 if self._fd is None:
                     flags = os.O_RDWR | os.O_CREAT | os.O_APPEND | getattr(os, "O_BINARY", 0)
                     self._fd = os.open(self._path, flags, 0o644)

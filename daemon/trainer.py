@@ -17,10 +17,10 @@ from quietscope.adapters.frame import FrameKey
 from quietscope.adapters.ingest import IngestClient
 from quietscope.adapters.ome_zarr import StoreReader
 from quietscope.config import QuietscopeError, RunError, Settings
+from quietscope.config.faultpoints import reach
 from quietscope.daemon.ledger_reader import LedgerReader, PendingFrame
 from quietscope.daemon.parent import Parent
 from quietscope.daemon.runfolder import RunFolder
-from quietscope.daemon.training_job import Judgement, TrainingJob
 from quietscope.models.noise import unusable_reason
 
 __all__ = ["Trainer"]
@@ -60,7 +60,7 @@ class Trainer:
         self._settings = _share_the_machine(settings)
         self._parent = parent
         self._ledger = LedgerReader(run.ledger)
-        self._client = IngestClient(ingest, sender="trainer")
+        self._client = IngestClient(ingest, sender="trainer", keys=settings.security.keys)
         self._store: StoreReader | None = None
         self._collected: dict[int, _Collection] = {}
         self._done: set[int] = set(self._ledger.verdicts())
@@ -69,6 +69,8 @@ class Trainer:
     def run(self) -> int:
         """Train every channel once; the exit status of the process."""
         self._parent.emit("ready")
+        if not self._done:
+            import quietscope.daemon.training_job  # noqa: F401 - takes seconds, while frames are still coming
         try:
             while not self._parent.gone.is_set():
                 self._obey()
@@ -130,6 +132,9 @@ class Trainer:
         return self._store.read("raw", key)
 
     def _train(self, channel: int) -> None:
+        from quietscope.daemon.training_job import Judgement, TrainingJob
+
+        reach("trainer.train")
         self._done.add(channel)
         held = self._collected.pop(channel)
         name = self._channel_name(channel)

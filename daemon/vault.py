@@ -24,7 +24,6 @@ from quietscope.daemon.spool import Spool
 
 __all__ = ["Deposit", "Provenance", "Vault"]
 
-_RETRIES = 8
 _FLUSH_S = 30.0
 
 
@@ -102,11 +101,13 @@ class Vault:
         self._committer = committer
         self._on_fatal = on_fatal
         self._on_trouble = on_trouble
+        self._retries = settings.retries
         self._store: StoreWriter | None = None
         self._raw_then: Callable[[Frame], None] = lambda _frame: None
         self._stopping = threading.Event()
         self._spooled_then: dict[FrameKey, Callable[[], None]] = {}
         self._busy = 0
+        self._stored = 0
         self._quiet = threading.Condition()
         self._threads = [
             threading.Thread(target=self._write_loop, name=f"writer-{i}") for i in range(settings.writers)
@@ -121,6 +122,11 @@ class Vault:
     def spooled(self) -> int:
         """Frames that ever went through the spool."""
         return self._spool.total
+
+    @property
+    def stored(self) -> int:
+        """Raw frames that have become safe since the start of this process."""
+        return self._stored
 
     def open(self, store: StoreWriter, *, announce: Callable[[Frame], None]) -> None:
         """Begin to write into `store`; `announce` is called for every raw frame that is safe."""
@@ -173,8 +179,10 @@ class Vault:
         while True:
             deposit = self._ring.take(timeout_s=0.0 if len(self._spool) else 0.05)
             if deposit is not None:
-                self._write(deposit)
-                self._ring.release(deposit.nbytes)
+                try:
+                    self._write(deposit)
+                finally:
+                    self._ring.release(deposit.nbytes)
             elif not self._from_spool() and self._stopping.is_set():
                 return
             with self._quiet:
@@ -208,16 +216,19 @@ class Vault:
         frame, provenance = deposit.frame, deposit.provenance
         kind: Literal["raw", "denoised"] = "raw" if provenance is None else "denoised"
         pixels = np.ascontiguousarray(frame.pixels)
-        for attempt in range(_RETRIES):
+        for attempt in range(self._retries):
             try:
                 self._store.write(kind, frame.key, pixels)
                 break
             except StoreError as error:
-                if attempt == _RETRIES - 1 or self._stopping.is_set():
+                if attempt == self._retries - 1 or self._stopping.is_set():
                     self._on_fatal(f"{kind} frame {frame.key} could not be stored: {error}")
                     return
                 self._on_trouble(f"{kind} frame {frame.key} not stored yet, trying again: {error}")
                 self._stopping.wait(0.1 * 2**attempt)
+            except Exception as error:  # noqa: BLE001 - a writer that dies in silence would stop the recording
+                self._on_fatal(f"{kind} frame {frame.key} could not be stored: {error!r}")
+                return
         checksum = zlib.crc32(pixels.data)
         now = time.time_ns()
         if provenance is None:
@@ -230,6 +241,7 @@ class Vault:
             self._committer.put(entry, deposit.then)
 
     def _announce(self, deposit: Deposit) -> None:
+        self._stored += 1
         self._raw_then(deposit.frame)
         if deposit.then is not None:
             deposit.then()

@@ -13,10 +13,11 @@ from numpy.typing import NDArray
 
 from quietscope.config.errors import ModelError
 from quietscope.config.science import RuntimeSettings, TilingSettings
+from quietscope.models.fallback import FallbackRuntime
 from quietscope.models.hot_pixels import hot_pixels_from_metadata, repair
 from quietscope.models.noise import clean
 from quietscope.models.normalisation import Normaliser
-from quietscope.models.runtime import Runtime, load_runtime
+from quietscope.models.runtime import load_runtime
 from quietscope.models.tiling import TilePlan, plan
 
 __all__ = ["Denoiser"]
@@ -57,7 +58,8 @@ class Denoiser:
 
     def __init__(self, path: Path, tiling: TilingSettings, runtime: RuntimeSettings) -> None:
         self._tiling = tiling
-        self._runtime: Runtime = load_runtime(path, runtime)
+        on_cpu = runtime.model_copy(update={"provider": "cpu"})
+        self._runtime = FallbackRuntime(load_runtime(path, runtime), lambda: load_runtime(path, on_cpu))
         try:
             self._normaliser = Normaliser.from_metadata(self.metadata)
             self._stride = _stride(self.metadata)
@@ -74,6 +76,11 @@ class Denoiser:
     def provider(self) -> str:
         """What the network really runs on: ``tensorrt``, ``cuda``, ``directml``, ``coreml`` or ``cpu``."""
         return self._runtime.provider
+
+    @property
+    def trouble(self) -> str:
+        """What had to be given up because the device failed (batch size, the device itself), in words."""
+        return self._runtime.trouble
 
     @property
     def model_id(self) -> str:

@@ -19,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from quietscope.config.errors import ModelError
+from quietscope.config.faultpoints import reach
 from quietscope.config.science import RuntimeSettings
 
 if TYPE_CHECKING:
@@ -31,6 +32,9 @@ Float32 = NDArray[np.float32]
 
 MAX_MODEL_BYTES = 512 * 1024 * 1024
 """A larger file is no model of ours; the published 17 M-weight U-Net takes 69 MB."""
+
+OLDEST_OPSET = 11
+"""Older models are from before 2019, and onnxruntime runs them by conversions that nobody tests."""
 
 PROVIDERS = {
     "tensorrt": "TensorrtExecutionProvider",
@@ -108,6 +112,7 @@ class OnnxRuntime:
             If the network fails, or gives back another shape.
         """
         try:
+            reach("runtime.run")
             (result,) = self._session.run([self._output], {self._input: batch})
         except Exception as error:  # onnxruntime raises its own classes, which share no documented base
             raise ModelError(
@@ -257,6 +262,17 @@ def _read(path: Path) -> bytes:
         ) from error
     if not model.graph.node:
         raise ModelError(f"{path} is an ONNX model without any operation; train or export the model again")
+    foreign = [
+        f"{item.domain or 'ai.onnx'} {item.version}"
+        for item in model.opset_import
+        if item.domain not in {"", "ai.onnx"}
+        or not OLDEST_OPSET <= item.version <= onnx.defs.onnx_opset_version()
+    ]
+    if foreign or model.functions:
+        raise ModelError(
+            f"{path} needs {', '.join(foreign) or 'functions of its own'}; allowed are the operations of ONNX, op-sets "
+            f"{OLDEST_OPSET} to {onnx.defs.onnx_opset_version()}: export the model with them"
+        )
     outside = [
         tensor.name for tensor in _tensors(model.graph) if tensor.data_location == onnx.TensorProto.EXTERNAL
     ]

@@ -22,8 +22,18 @@ Examples
 >>> folder.cleanup()
 """
 
+from quietscope.adapters.ome_zarr.inspection import discard_levels, litter, plane_files
 from quietscope.adapters.ome_zarr.layout import KINDS, Kind, image_path
 from quietscope.adapters.ome_zarr.reader import StoreReader
 from quietscope.adapters.ome_zarr.writer import StoreWriter
 
-__all__ = ["KINDS", "Kind", "StoreReader", "StoreWriter", "image_path"]
+__all__ = [
+    "KINDS",
+    "Kind",
+    "StoreReader",
+    "StoreWriter",
+    "discard_levels",
+    "image_path",
+    "litter",
+    "plane_files",
+]

@@ -7,6 +7,8 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from quietscope.config.faultpoints import reach
+
 __all__ = ["sync_folders", "write_json"]
 
 _REPLACE_ATTEMPTS = 50
@@ -47,6 +49,7 @@ def write_json(path: Path, document: Mapping[str, Any], *, sync: bool) -> None:
 def _replace(temporary: Path, path: Path) -> None:
     for attempt in range(_REPLACE_ATTEMPTS):
         try:
+            reach("store.rename")
             temporary.replace(path)
         except PermissionError:
             # Windows refuses while a reader holds the file open.

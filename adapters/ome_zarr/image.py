@@ -15,6 +15,7 @@ from quietscope.adapters.ome_zarr.durability import sync_folders, write_json
 from quietscope.adapters.ome_zarr.layout import KINDS, Kind, level_sizes
 from quietscope.adapters.ome_zarr.metadata import fill_names, image_documents
 from quietscope.adapters.ome_zarr.pyramid import pyramid
+from quietscope.config.faultpoints import reach
 from quietscope.config.system import StoreSettings
 
 __all__ = ["Image"]
@@ -105,6 +106,7 @@ class Image:
             If the disk fails.
         """
         with store_errors(f"write {kind} {key}", self.path):
+            reach("store.write")
             arrays = self._prepared(kind, key, pixels)
             planes = pyramid(pixels, len(arrays))
             # Coarse levels first: a viewer that finds level 0 finds the others as well. tensorstore syncs the file
@@ -117,6 +119,7 @@ class Image:
             for future in pending:
                 future.result()
             arrays[0][key.t, key.c, key.z].write(pixels).result()
+            reach("store.sync")
 
     def set_channels(self, names: tuple[str, ...]) -> None:
         """Write channel names into the metadata; missing ones become ``Channel N``."""

@@ -32,7 +32,7 @@ class StoreReader:
         self._run = run
         self._context = store_context(sync=False)
         self._lock = threading.Lock()
-        self._arrays: dict[tuple[Kind, int], ts.TensorStore] = {}
+        self._arrays: dict[tuple[Kind, int, int], ts.TensorStore] = {}
         if not (self.path / "zarr.json").is_file():
             msg = f"There is no image store at {self.path}. Name the folder of a run that has one."
             raise StoreError(msg)
@@ -42,8 +42,13 @@ class StoreReader:
         """Folder of the first position's image."""
         return image_path(self._run)
 
-    def read(self, kind: Kind, key: FrameKey) -> Pixels:
-        """Full-resolution pixels of a plane. Threads may call at the same time.
+    def levels(self, key: FrameKey) -> int:
+        """Number of pyramid levels that the image of a plane has, full resolution included."""
+        folder = image_path(self._run, key.p) / "raw"
+        return sum((level / "zarr.json").is_file() for level in folder.glob("[0-9]*"))
+
+    def read(self, kind: Kind, key: FrameKey, level: int = 0) -> Pixels:
+        """Pixels of a plane. Threads may call at the same time.
 
         Parameters
         ----------
@@ -51,6 +56,8 @@ class StoreReader:
             ``raw`` or ``denoised``.
         key
             Place of the plane.
+        level
+            Pyramid level; 0 is full resolution.
 
         Returns
         -------
@@ -67,7 +74,7 @@ class StoreReader:
             msg = f"{kind} {key} is not in the store: there is no {image}"
             raise StoreError(msg)
         with store_errors(f"read {kind} {key}", image):
-            array = self._array(kind, key, image)
+            array = self._array(kind, key, level, image)
             if min(key) < 0 or not _holds(array, key):
                 msg = f"{kind} {key} is not in the store: {image} has {array.shape[:3]} (t, c, z)"
                 raise StoreError(msg)
@@ -79,13 +86,13 @@ class StoreReader:
                 msg = f"{kind} {key} is not in the store: it has not been written to {image}"
                 raise StoreError(msg) from error
 
-    def _array(self, kind: Kind, key: FrameKey, image: Path) -> ts.TensorStore:
+    def _array(self, kind: Kind, key: FrameKey, level: int, image: Path) -> ts.TensorStore:
         with self._lock:
-            array = self._arrays.get((kind, key.p))
+            array = self._arrays.get((kind, level, key.p))
             if array is None or not _holds(array, key):
                 # An open handle never sees growth.
-                array = open_array(image / kind / "0", self._context)
-                self._arrays[kind, key.p] = array
+                array = open_array(image / kind / str(level), self._context)
+                self._arrays[kind, level, key.p] = array
             return array
 
 

@@ -350,7 +350,7 @@ def test_another_program_on_the_port_is_told_apart():
 @pytest.mark.parametrize("host", ["0.0.0.0", "192.168.1.7", "*", "microscope"])  # noqa: S104
 def test_an_address_that_others_can_reach_is_refused(host):
     settings = PublishSettings(endpoint=f"tcp://{host}:5555")
-    with pytest.raises(WireError, match=r"publish\.endpoint.*CURVE keys.*not available yet"):
+    with pytest.raises(WireError, match=r"publish\.endpoint.*CURVE keys.*quietscope keys new"):
         Publisher(settings, Series(8, 12, "uint16", ("a",), "test"))
 
 

@@ -119,3 +119,20 @@ def test_a_failing_network_names_shape_and_mend(filter_model):
     runtime = load_runtime(path, RuntimeSettings(threads=1))
     with pytest.raises(ModelError, match=r"\(1, 1, 16, 16\).*tiling"):
         runtime.run(np.zeros((1, 1, 16, 16), np.float32))
+
+
+def test_models_with_operations_of_others_are_refused(filter_model):
+    def changed(name: str, change) -> str:
+        path = filter_model(name=name)
+        model = onnx.load(path)
+        change(model)
+        onnx.save(model, path)
+        return path
+
+    foreign = changed("foreign.onnx", lambda m: m.opset_import.append(helper.make_opsetid("com.example", 1)))
+    with pytest.raises(ModelError, match=r"needs com\.example 1"):
+        load_runtime(foreign, RuntimeSettings(provider="cpu"))
+    for version in (7, 900):
+        other = changed(f"{version}.onnx", lambda m, v=version: setattr(m.opset_import[0], "version", v))
+        with pytest.raises(ModelError, match=f"needs ai.onnx {version}"):
+            load_runtime(other, RuntimeSettings(provider="cpu"))

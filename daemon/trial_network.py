@@ -1,0 +1,77 @@
+"""An untrained network of the real size, to see what it runs on and how fast."""
+
+import tempfile
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from quietscope.config import Settings
+from quietscope.models.denoiser import Denoiser
+
+__all__ = ["Trial", "trial"]
+
+_REPEATS = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """What a trial found.
+
+    Parameters
+    ----------
+    provider
+        What the network really ran on.
+    first_ms, frame_ms
+        Time of the first frame (warm-up included) and of a later one, milliseconds.
+    """
+
+    provider: str
+    first_ms: float
+    frame_ms: float
+
+
+def trial(settings: Settings, shape: tuple[int, int]) -> Trial:
+    """Denoise a few frames with an untrained network of the default method.
+
+    Parameters
+    ----------
+    settings
+        Network, tiles and runtime.
+    shape
+        Frame size (Y, X).
+
+    Raises
+    ------
+    quietscope.config.ModelError
+        If the network cannot be run as the settings ask.
+    """
+    from quietscope.models.export import export_onnx
+    from quietscope.models.networks import DenoisingUNet
+    from quietscope.models.normalisation import Normaliser, StreamScale
+    from quietscope.models.training import TrainedModel
+
+    sizes = settings.adaptive_sn2n
+    untrained = TrainedModel(
+        network=DenoisingUNet(sizes.base_channels, sizes.levels, sizes.stem).eval(),
+        normaliser=Normaliser("stream", StreamScale(0.0, 100.0, 1.0)),
+        method="adaptive-sn2n",
+        pairs="none",
+        examples=np.zeros((0, sizes.patch, sizes.patch), np.float32),
+        figures={},
+        frames_sha256="",
+        tile=settings.tiling.tile,
+        hot_pixels=np.zeros(shape, bool),
+    )
+    with tempfile.TemporaryDirectory(prefix="quietscope-trial-") as folder:
+        path = Path(folder) / "trial.onnx"
+        export_onnx(untrained, path)
+        denoiser = Denoiser(path, settings.tiling, settings.runtime)
+        frame = np.random.default_rng(0).poisson(100, shape).astype("uint16")
+        times = []
+        for _ in range(_REPEATS + 1):
+            started = time.perf_counter()
+            denoiser.denoise(frame)
+            times.append(1e3 * (time.perf_counter() - started))
+    return Trial(denoiser.provider, times[0], float(np.median(times[1:])))
