@@ -91,10 +91,13 @@ def run(
     frames: Frames = None,
     idle: Idle = None,
     json_file: Json = None,
+    until_eof: Annotated[
+        bool, typer.Option("--until-eof", hidden=True, help="For programs that start runs: end with their pipe.")
+    ] = False,
 ) -> None:
     """Run as a settings file says."""
     settings = _settings(file, profile, changes, out=out, name=name, frames=frames, idle=idle)
-    raise typer.Exit(_run(settings, json_file))
+    raise typer.Exit(_run(settings, json_file, until_eof=until_eof))
 
 
 @app.command()
@@ -164,12 +167,10 @@ def _settings(
     return load_settings(file, profile, [*(changes or ()), *given], base)
 
 
-def _run(
-    settings: Settings, json_file: Path | None, picture: Path | None = None, resume: RunFolder | None = None
-) -> int:
+def _run(settings: Settings, json_file: Path | None, **options: Any) -> int:
     from quietscope.daemon.live_command import run_live
 
-    return run_live(settings, json_file=json_file, picture=picture, resume=resume)
+    return run_live(settings, json_file=json_file, **options)
 
 
 def main() -> None:

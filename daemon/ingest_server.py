@@ -181,7 +181,7 @@ class IngestServer:
 
         match header["type"]:
             case "hello":
-                stored()
+                self._answer(identity, number, "stored", json.dumps(self._intake.known))
             case "series":
                 content = header["series"]
                 self._intake.start(Series(**{**content, "channels": tuple(content["channels"])}))

@@ -5,6 +5,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Collection
 from dataclasses import asdict, replace
+from typing import Any
 
 from quietscope.adapters.frame import SUPPORTED_DTYPES, Frame, FrameKey, Series
 from quietscope.adapters.ome_zarr import StoreWriter
@@ -89,6 +90,17 @@ class Intake:
     def extent(self) -> dict[int, int]:
         """Position → last time point."""
         return dict(self._extent)
+
+    @property
+    def known(self) -> dict[str, Any]:
+        """What a further sender must know: the first free time point, and what the frames have in common."""
+        with self._lock:
+            found: dict[str, Any] = {"next_t": max(self._extent.values(), default=-1) + 1}
+            if self.series is not None:
+                found["channels"] = list(self.series.channels)
+                found["shape"] = [self.series.height, self.series.width]
+                found["dtype"] = self.series.dtype
+            return found
 
     @property
     def interval_s(self) -> float | None:

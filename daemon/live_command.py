@@ -3,6 +3,7 @@
 import json
 import os
 import signal
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -31,6 +32,7 @@ def run_live(
     json_file: Path | None,
     picture: Path | None = None,
     resume: RunFolder | None = None,
+    until_eof: bool = False,
 ) -> int:
     """Run to the end and report.
 
@@ -44,6 +46,8 @@ def run_live(
         Where the before/after picture of a simulated run goes.
     resume
         An existing run to be finished; none starts a new one.
+    until_eof
+        Stop when standard input ends, since the program that started the run has gone.
 
     Returns
     -------
@@ -57,6 +61,8 @@ def run_live(
     with Display(console) as display:
         engine = Engine(settings, on_event=display.event, resume=resume)
         console.print(f"run folder: {engine.run_folder.root}", highlight=False, soft_wrap=True)
+        if until_eof:
+            threading.Thread(target=_stop_at_eof, args=(engine,), name="eof", daemon=True).start()
         with _interrupts(engine):
             ending = engine.run()
     truth: TruthSource | None = (
@@ -91,6 +97,12 @@ def _interrupts(engine: Engine) -> Iterator[None]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+def _stop_at_eof(engine: Engine) -> None:
+    while os.read(sys.stdin.fileno(), 4096):
+        pass
+    engine.stop("the program that delivered the frames has ended")
 
 
 def _write(path: Path, text: str) -> None:
