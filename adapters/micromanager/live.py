@@ -9,7 +9,11 @@ from typing import Any, Literal
 from quietscope.adapters.micromanager.handover import HandOver
 from quietscope.adapters.micromanager.newest import NewestFrames
 from quietscope.adapters.micromanager.own_run import OwnRun
-from quietscope.adapters.micromanager.pycromanager_faces import ImageProcessFn, ImageSavedFn, PycromanagerFaces
+from quietscope.adapters.micromanager.pycromanager_faces import (
+    ImageProcessFn,
+    ImageSavedFn,
+    PycromanagerFaces,
+)
 from quietscope.adapters.micromanager.pymmcore_plus_face import PymmcorePlusFace, listening
 from quietscope.adapters.micromanager.report import Journal, Report
 from quietscope.adapters.micromanager.running import RunningRun, find_running, open_running
@@ -42,7 +46,12 @@ class Live:
     """
 
     def __init__(
-        self, run: RunningRun, *, store: Store = "micro-manager", memory_mb: float = 512.0, own: OwnRun | None = None
+        self,
+        run: RunningRun,
+        *,
+        store: Store = "micro-manager",
+        memory_mb: float = 512.0,
+        own: OwnRun | None = None,
     ) -> None:
         self.run = run
         self._own = own
@@ -115,16 +124,18 @@ class Live:
         finally:
             newest.stop()
 
-    def close(self, *, finish_s: float) -> None:
-        """Send what is there; end the run if it is ours, and wait for it. Raises nothing.
+    def close(self, *, end_run: bool, finish_s: float = 0.0) -> None:
+        """Send what is there, and let go of the run. Raises nothing.
 
         Parameters
         ----------
+        end_run
+            Tell the run that nothing more will come.
         finish_s
-            Longest wait for the run to finish training and denoising, seconds; after that it goes on by itself.
+            Longest wait for a run of our own to finish training and denoising, seconds; then it goes on by itself.
         """
         own = self._own
-        self._sender.finish(end_run=own is not None, timeout_s=_FLUSH_S)
+        self._sender.finish(end_run=end_run, timeout_s=_FLUSH_S)
         self._sink.close("the session had ended")
         if own is not None:
             if finish_s > 0 and own.status is None:
@@ -232,6 +243,6 @@ def live_denoising(
         try:
             yield live
         except BaseException:
-            live.close(finish_s=0.0)
+            live.close(end_run=own is not None)
             raise
-        live.close(finish_s=finish_s)
+        live.close(end_run=own is not None, finish_s=finish_s)

@@ -72,7 +72,9 @@ class NewestFrames:
             found = self._guarded(self._newest)
             if found is not None:
                 pixels, tags = found
-                mark = tuple(str(tags.get(tag)) for tag in ("ImageNumber", "TimeReceivedByCore", "ElapsedTime-ms"))
+                mark = tuple(
+                    str(tags.get(tag)) for tag in ("ImageNumber", "TimeReceivedByCore", "ElapsedTime-ms")
+                )
                 if mark != last:
                     number = _number(tags.get("ImageNumber"))
                     if number is not None and last_number is not None and number > last_number + 1:

@@ -70,9 +70,7 @@ class Places:
         return key
 
     def _key(self, info: FrameInfo, colour: str) -> FrameKey:
-        others = tuple(
-            sorted((a, v) for a, v in info.axes.items() if a not in (*_PLAIN_AXES, *_CAMERA_AXES))
-        )
+        others = tuple(sorted((a, v) for a, v in info.axes.items() if a not in (*_PLAIN_AXES, *_CAMERA_AXES)))
         z, position = info.axes.get("z", 0), info.axes.get("position", 0)
         t = self._time(info)
         return FrameKey(

@@ -39,9 +39,7 @@ class PycromanagerFaces:
     ) -> tuple[Pixels, dict[str, Any]] | None:
         """Take a frame on its way from the camera to the storage."""
         # Micro-Manager's Java side delivers the colours in the order of Windows bitmaps.
-        taken = self._sink.take(
-            image, dict(metadata), colours=("blue", "green", "red"), owned=not self._keep
-        )
+        taken = self._sink.take(image, dict(metadata), colours=("blue", "green", "red"), owned=not self._keep)
         return None if taken and not self._keep else (image, metadata)
 
     def image_saved_fn(self, axes: Mapping[str, int | str], dataset: Any) -> None:

@@ -22,7 +22,9 @@ class Report:
     rejected
         Planes that quietscope refused (another size or pixel type, an occupied place).
     lost
-        Frames that did not reach quietscope.
+        Frames that did not reach quietscope although it was there.
+    late
+        Frames that came when the run had been ended, or had gone.
     missed
         Frames that live mode is known to have passed over; it is not lossless.
     faults
@@ -33,13 +35,14 @@ class Report:
     stored: int = 0
     rejected: int = 0
     lost: int = 0
+    late: int = 0
     missed: int = 0
     faults: tuple[str, ...] = ()
 
     @property
     def is_good(self) -> bool:
         """Whether every frame that came is on disk."""
-        return not (self.rejected or self.lost or self.faults)
+        return not (self.rejected or self.lost or self.late or self.faults)
 
 
 class Journal:
@@ -55,18 +58,11 @@ class Journal:
         """The counts now."""
         return self._report
 
-    def count(self, *, seen: int = 0, stored: int = 0, rejected: int = 0, lost: int = 0, missed: int = 0) -> None:
-        """Add to the counts."""
+    def count(self, **more: int) -> None:
+        """Add to the counts, by their names."""
         with self._lock:
             now = self._report
-            self._report = replace(
-                now,
-                seen=now.seen + seen,
-                stored=now.stored + stored,
-                rejected=now.rejected + rejected,
-                lost=now.lost + lost,
-                missed=now.missed + missed,
-            )
+            self._report = replace(now, **{name: getattr(now, name) + n for name, n in more.items()})
 
     def fault(self, kind: str, text: str) -> None:
         """Say what went wrong, the first time that something of its kind does."""

@@ -47,7 +47,7 @@ def read_saved(dataset: Any, axes: Mapping[str, int | str]) -> tuple[Pixels, dic
     if entry is None:
         pending = (getattr(dataset, "_write_pending_images", None) or {}).get(key)
         if pending is not None:
-            return pending
+            return np.asarray(pending[0]), dict(pending[1])
         return dataset.read_image(**axes), dict(dataset.read_metadata(**axes))
     planes = 3 if entry.pixel_type == _RGB else 1
     dtype = np.dtype("u1" if entry.pixel_type in {_EIGHT_BIT, _RGB} else "<u2")

@@ -149,7 +149,7 @@ class Sender:
         if ack.status == "stored":
             self._journal.count(stored=is_frame)
         elif ack.status == "closed":
-            self._journal.count(lost=is_frame)
+            self._journal.count(late=is_frame)
             self._lost_run("closed", "quietscope takes no further frames, since its run has been ended")
         elif message is not None:
             what = f"frame {message.fields['key']}" if is_frame else message.type

@@ -68,8 +68,8 @@ class FrameSink:
         try:
             self._journal.count(seen=1)
             if self._closed is not None:
-                self._journal.count(lost=1)
-                self._journal.fault("closed", f"frames came after {self._closed}; they were not taken")
+                self._journal.count(late=1)
+                self._journal.fault("late", f"frames came after {self._closed}; they were not taken")
                 return False
             array = np.asarray(pixels)
             if self._handover.has_room(array.nbytes):
@@ -98,5 +98,6 @@ class FrameSink:
         """Count a frame that was lost to a fault of ours, and say so once."""
         self._journal.count(lost=1)
         self._journal.fault(
-            f"{doing} {type(error).__name__}", f"{doing} failed ({error!r}); Micro-Manager goes on without quietscope"
+            f"{doing} {type(error).__name__}",
+            f"{doing} failed ({error!r}); Micro-Manager goes on without quietscope",
         )
