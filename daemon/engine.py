@@ -13,17 +13,17 @@ recorder ends the run loudly.
 import queue
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from enum import StrEnum
 
 from quietscope.config import RunError, Settings
 from quietscope.config.loader import settings_to_toml
 from quietscope.config.micromanager import MicroManagerSettings
 from quietscope.daemon.child import Child, Event
+from quietscope.daemon.ending import Ending
 from quietscope.daemon.runfolder import RunFolder
 from quietscope.daemon.runlog import RunLog
 
-__all__ = ["Ending", "Engine", "Phase"]
+__all__ = ["Engine", "Phase"]
 
 _START_S = 120.0
 _SILENCE_S = 300.0
@@ -40,22 +40,6 @@ class Phase(StrEnum):
     FILLING = "filling the store up"
     FINISHING = "finishing"
     ENDED = "ended"
-
-
-@dataclass
-class Ending:
-    """How a run ended.
-
-    Parameters
-    ----------
-    reason
-        In words.
-    faults
-        Everything that makes the run's promise doubtful; empty for a good run.
-    """
-
-    reason: str = ""
-    faults: list[str] = field(default_factory=list)
 
 
 class Engine:
@@ -244,14 +228,17 @@ class Engine:
                 if self.phase is Phase.TRAINING:
                     self._begin_filling()
             case "camera":
-                self._camera_by = None
-                if event["status"]:
-                    words = self.run_folder.last_words(name)
-                    self.ending.faults.append(f"the acquisition failed (status {event['status']}){words}")
-                if self.phase is Phase.RECORDING:
-                    self._children["recorder"].tell("stop", reason="the acquisition has ended")
+                self._on_camera_exit(event)
             case _:
                 pass
+
+    def _on_camera_exit(self, event: Event) -> None:
+        self._camera_by = None
+        if event["status"]:
+            words = self.run_folder.last_words("camera")
+            self.ending.faults.append(f"the acquisition failed (status {event['status']}){words}")
+        if self.phase is Phase.RECORDING:
+            self._children["recorder"].tell("stop", reason="the acquisition has ended")
 
     def _revive(self, name: str, event: Event) -> bool:
         what = f"the {name} died (status {event['status']}){self.run_folder.last_words(name)}"
