@@ -117,7 +117,7 @@ class Intake:
         Raises
         ------
         quietscope.config.FrameError
-            If the pixel type is not supported or contradicts the series that is being recorded.
+            If the pixel type is not supported, or size or type contradict the series that is being recorded.
         quietscope.config.StoreError
             If the store cannot be made.
         """
@@ -128,6 +128,12 @@ class Intake:
                     f" supported are {', '.join(SUPPORTED_DTYPES)}"
                 )
                 raise FrameError("dtype", msg)
+            if self.series is not None and not _is_alike(series, self.series):
+                msg = (
+                    f"{series.source} sends frames of {series.height} × {series.width} {series.dtype}, and the run"
+                    f" records {self.series.height} × {self.series.width} {self.series.dtype}; start a new run for them"
+                )
+                raise FrameError("shape", msg)
             if self.series is None:
                 self.store = self._make_store(series)
                 self._vault.open(self.store, announce=self._announce)
@@ -224,3 +230,7 @@ class Intake:
         if frame.key in self._seen:
             return "duplicate", f"a frame {frame.key} has been received already; the first one is kept"
         return None
+
+
+def _is_alike(one: Series, other: Series) -> bool:
+    return (one.height, one.width, one.dtype) == (other.height, other.width, other.dtype)

@@ -8,6 +8,7 @@ from typing import Any, Self
 
 from quietscope.adapters.frame import FrameKey, Series
 from quietscope.config import LedgerError
+from quietscope.daemon.ledger import EventRow
 
 __all__ = ["LedgerReader", "ModelVerdict", "PendingFrame"]
 
@@ -176,6 +177,10 @@ class LedgerReader:
     def rejected(self) -> dict[str, int]:
         """Reason → number of things that came and were no valid frame."""
         return dict(self._rows("SELECT reason, count(*) FROM rejected GROUP BY reason"))
+
+    def events(self) -> list[EventRow]:
+        """What was worth remembering, in order."""
+        return [EventRow(*row) for row in self._rows("SELECT level, text FROM event ORDER BY id")]
 
     def arrivals(self) -> tuple[int, int, int]:
         """Number of frames, first and last arrival (nanoseconds since the epoch; 0 without frames)."""

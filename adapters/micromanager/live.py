@@ -33,6 +33,8 @@ Store = Literal["micro-manager", "quietscope"]
 class Live:
     """The ways into a run. A session uses one of them; several acquisitions one after the other may use it.
 
+    Time points of a further acquisition follow on those of the former one.
+
     Parameters
     ----------
     run
@@ -58,7 +60,7 @@ class Live:
         self._journal = Journal()
         self._handover = HandOver(int(memory_mb * 1e6))
         self._sink = FrameSink(self._handover, self._journal)
-        self._faces = PycromanagerFaces(self._sink, store=store)
+        self._store = store
         self._plus = PymmcorePlusFace(self._sink)
         self._sender = Sender(run, self._handover, self._journal, sink=self._sink, why_gone=self._why_gone)
         self._way: str | None = None
@@ -68,13 +70,13 @@ class Live:
     def hook(self) -> ImageProcessFn:
         """For ``Acquisition(image_process_fn=live.hook)``: every frame on its way from the camera to the storage."""
         self._choose("hook")
-        return self._faces.image_process_fn
+        return PycromanagerFaces(self._sink, store=self._store).image_process_fn
 
     @property
     def saved(self) -> ImageSavedFn:
         """For ``Acquisition(image_saved_fn=live.saved)``: every frame, read back once Micro-Manager has saved it."""
         self._choose("saved")
-        return self._faces.image_saved_fn
+        return PycromanagerFaces(self._sink, store=self._store).image_saved_fn
 
     @property
     def output(self) -> PymmcorePlusFace:
@@ -136,7 +138,6 @@ class Live:
         """
         own = self._own
         self._sender.finish(end_run=end_run, timeout_s=_FLUSH_S)
-        self._sink.close("the session had ended")
         if own is not None:
             if finish_s > 0 and own.status is None:
                 _LOG.info("quietscope is finishing %s", own.root)

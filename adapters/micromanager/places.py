@@ -2,6 +2,7 @@
 
 import itertools
 from collections.abc import Hashable, Sequence
+from dataclasses import replace
 from typing import NamedTuple
 
 from quietscope.adapters.frame import FrameKey
@@ -95,6 +96,8 @@ class Places:
         return sequence.start + info.image_number if rest == sequence.rest else t
 
     def _channel(self, info: FrameInfo, colour: str) -> int:
+        if info.camera_index:  # whichever camera is first, the channels are in the cameras' order
+            self._channel(replace(info, camera_index=info.camera_index - 1), colour)
         axis = next((info.axes[name] for name in _CAMERA_AXES if name in info.axes), None)
         identity = (info.channel, info.camera, info.camera_index, axis, colour)
         if identity not in self._channels:

@@ -91,8 +91,7 @@ class Sender:
                 self._serve(client)
         except Exception as error:  # noqa: BLE001 - the end of this thread must not stay unnoticed
             self._lost_run("sender", f"frames can no longer be sent to quietscope ({error!r})")
-        if self._sink.is_open:
-            self._sink.close("the session had ended")
+        self._sink.close("frames came after the session had ended; they were not taken")
         self._keep_what_is_left()
         self._ended.set()
 
@@ -175,7 +174,7 @@ class Sender:
         return False
 
     def _lost_run(self, kind: str, words: str) -> None:
-        self._sink.close("quietscope had gone")
+        self._sink.close()
         self._journal.fault(kind, f"{words}. Micro-Manager goes on without it")
 
     def _keep_what_is_left(self) -> None:

@@ -34,8 +34,8 @@ class FrameSink:
         """Whether frames are still handed over."""
         return self._closed is None
 
-    def close(self, why: str) -> None:
-        """Hand nothing over any more; `why` says in words what has ended."""
+    def close(self, why: str = "") -> None:
+        """Hand nothing over any more; frames that come all the same are a fault named `why`, if it is not said yet."""
         if self._closed is None:
             self._closed = why
 
@@ -69,7 +69,8 @@ class FrameSink:
             self._journal.count(seen=1)
             if self._closed is not None:
                 self._journal.count(late=1)
-                self._journal.fault("late", f"frames came after {self._closed}; they were not taken")
+                if self._closed:
+                    self._journal.fault("late", self._closed)
                 return False
             array = np.asarray(pixels)
             if self._handover.has_room(array.nbytes):
