@@ -97,6 +97,14 @@ def _with_pycromanager(plan: Plan, settings: MicroManagerSettings, live: Live, s
         acquisition.acquire(plan.events)
         acquisition.mark_finished()
         acquisition.await_completion()
+    # The Python back-end ends without a word when the last of its hardware sequences fails.
+    seen = live.report.seen
+    if seen < len(plan.events) and not stop.is_set():
+        msg = (
+            f"Micro-Manager delivered {seen} of {len(plan.events)} planned frames, and says why in logs/camera.txt of"
+            " the run folder. Are the plan's presets and positions right, and was the camera's buffer large enough?"
+        )
+        raise SourceError(msg)
 
 
 def _with_pymmcore_plus(

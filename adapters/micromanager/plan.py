@@ -58,7 +58,7 @@ def read_plan(file: Path) -> Plan:
         isinstance(c, dict) for c in content.get("channels", ())
     )
     plan = _of_useq(content, file) if is_useq else _of_pycromanager(content, file)
-    if not plan.events:
+    if not any(event.get("axes") for event in plan.events):
         msg = f"the plan {file} plans no frame; give it time points, channels, z planes or positions"
         raise SettingsError(msg)
     return plan
