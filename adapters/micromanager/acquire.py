@@ -70,6 +70,8 @@ def acquire(settings: MicroManagerSettings, live: Live, stop: threading.Event) -
         core = Core()
     try:
         if plan is None:
+            if settings.configuration is not None:  # nobody else could switch Live mode on
+                core.start_continuous_sequence_acquisition(0)
             with live.poll(core):
                 stop.wait()
         else:

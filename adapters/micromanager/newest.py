@@ -101,9 +101,8 @@ def _ways_to_look(core: Any) -> tuple[_Newest, Callable[[], bool]]:
     running = core.isSequenceRunning if hasattr(core, "isSequenceRunning") else core.is_sequence_running
     if hasattr(core, "getLastImageAndMD"):  # pymmcore-plus
         return lambda: _of_plus(core), running
-    with_tags = getattr(core, "getLastImageMD", None) or getattr(core, "get_last_image_md", None)
-    if with_tags is not None:  # pymmcore, and pycromanager's Python back-end
-        return lambda: _of_pymmcore(with_tags), running
+    if hasattr(core, "getLastImageMD"):  # pymmcore, and pycromanager's Python back-end
+        return lambda: _of_pymmcore(core.getLastImageMD), running
     return lambda: _of_java(core), running
 
 

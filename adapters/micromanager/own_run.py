@@ -55,8 +55,9 @@ class OwnRun:
         changes: Mapping[str, Any] | None = None,
     ) -> None:
         self._root = (out / (name or _free_name(out))).resolve()
-        self._scratch = tempfile.TemporaryDirectory(prefix="quietscope-")
-        self._words = tempfile.TemporaryFile()  # noqa: SIM115 - lives as long as the child
+        # On Windows the child's open file outlives this program's interest in it.
+        self._scratch = tempfile.TemporaryDirectory(prefix="quietscope-", ignore_cleanup_errors=True)
+        self._words = Path(self._scratch.name) / "words.txt"
         wire = Path(self._scratch.name) / "wire.toml"
         wire.write_text('source.kind = "wire"\n', encoding="utf-8")
         command = [sys.executable, "-m", "quietscope.daemon", "run", str(settings or wire), "--until-eof"]
@@ -68,14 +69,15 @@ class OwnRun:
         own_group: dict[str, Any] = (
             {"creationflags": _NEW_GROUP} if os.name == "nt" else {"start_new_session": True}
         )
-        self._process = subprocess.Popen(
-            command,
-            stdin=subprocess.PIPE,
-            stdout=self._words,
-            stderr=subprocess.STDOUT,
-            env={**os.environ, "PYTHONIOENCODING": "utf-8", "NO_COLOR": "1", "COLUMNS": "200"},
-            **own_group,
-        )
+        with self._words.open("wb") as words:
+            self._process = subprocess.Popen(
+                command,
+                stdin=subprocess.PIPE,
+                stdout=words,
+                stderr=subprocess.STDOUT,
+                env={**os.environ, "PYTHONIOENCODING": "utf-8", "NO_COLOR": "1", "COLUMNS": "200"},
+                **own_group,
+            )
         try:
             self.run = RunningRun(self._await_ready(), self._root)
         except BaseException:
@@ -102,8 +104,10 @@ class OwnRun:
 
     def words(self, lines: int = 3) -> str:
         """Last lines that the run has printed."""
-        self._words.seek(0)
-        said = self._words.read().decode("utf-8", errors="replace").strip().splitlines()
+        try:
+            said = self._words.read_text(encoding="utf-8", errors="replace").strip().splitlines()
+        except OSError:
+            return ""
         return "\n".join(line.strip() for line in said[-lines:])
 
     def release(self) -> None:
@@ -117,7 +121,6 @@ class OwnRun:
     def close(self) -> None:
         """Let go of the run; it is not ended by this."""
         self.release()
-        self._words.close()
         self._scratch.cleanup()
         if self._process.poll() is None:
             # It finishes on its own; Popen would otherwise complain about the living child when it is collected.

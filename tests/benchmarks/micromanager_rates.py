@@ -1,6 +1,6 @@
-"""What quietscope costs an acquisition of the real Micro-Manager core (simulated camera, 512 × 512, 5 ms, pycromanager).
+"""What quietscope costs an acquisition of Micro-Manager's core (simulated camera, 512 × 512, 5 ms, pycromanager).
 
-* ``pairs``: frame rate without any hook, with the hook and its memory alone, and with the whole daemon live, interleaved.
+* ``pairs``: frame rate without a hook, with the hook and its memory alone, and with the daemon live, interleaved.
 * ``slow``: a denoiser many times slower than the camera behind the hook.
 * ``full``: a run folder on a disk that fills up (``--out`` on a small one).
 
@@ -157,12 +157,13 @@ def slow(out: Path, frames: int = 1200) -> None:
         wait_for_store(live)
         recorder = events(log, "status", "recorder")
         print(
-            f"camera {rate:.1f} fps, {kept} of {frames} frames in Micro-Manager; denoiser {made / seconds:.1f} fps beside it"
+            f"camera {rate:.1f} fps, {kept} of {frames} frames in Micro-Manager; denoiser {made / seconds:.1f} fps"
         )
         print(f"{live.report}; {live.peak_memory_mb:.0f} MB on the way at most")
+        resident = max(e["peak_rss_mb"] for e in recorder)
         print(
-            f"recorder: ring at most {max(e['ring_mb'] for e in recorder):.0f} MB, {recorder[-1]['spooled']} frames spooled,"
-            f" resident at most {max(e['peak_rss_mb'] for e in recorder):.0f} MB;"
+            f"recorder: ring at most {max(e['ring_mb'] for e in recorder):.0f} MB,"
+            f" {recorder[-1]['spooled']} frames spooled, resident at most {resident:.0f} MB;"
             f" this process {psutil.Process().memory_info().rss / 1e6:.0f} MB",
             flush=True,
         )

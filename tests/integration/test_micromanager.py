@@ -12,7 +12,9 @@ import numpy as np
 import pytest
 
 from quietscope.adapters.frame import FrameKey
+from quietscope.adapters.micromanager.running import find_running, open_running
 from quietscope.adapters.ome_zarr import StoreReader
+from quietscope.config import RunError
 from quietscope.config.loader import load_settings, settings_to_toml
 from quietscope.daemon.child import Child
 from quietscope.daemon.ledger_reader import LedgerReader
@@ -38,7 +40,7 @@ class Recorder:
             "recorder", ["recorder", str(self.run.root)], self.events, self.run.child_errors("recorder")
         )
 
-    def wait(self, event: str, timeout_s: float = 60.0) -> dict:
+    def wait(self, event: str, timeout_s: float = 120.0) -> dict:
         deadline = time.monotonic() + timeout_s
         while time.monotonic() < deadline:
             try:
@@ -79,7 +81,7 @@ def play(scene: str, recorders: dict[str, Recorder], folder: Path, **more) -> di
     addresses.write_text(json.dumps(endpoints))
     done = subprocess.run(
         [sys.executable, str(SCENES), scene, str(addresses), str(result)],
-        capture_output=True, text=True, timeout=150, check=False, cwd=folder,
+        capture_output=True, text=True, timeout=200, check=False, cwd=folder,
     )  # fmt: skip
     assert done.returncode == 0, done.stdout + done.stderr
     found = json.loads(result.read_text())
@@ -105,6 +107,21 @@ def good(report: dict, count: int) -> None:
     assert report == {
         "seen": count, "stored": count, "rejected": 0, "lost": 0, "late": 0, "missed": 0, "faults": [],
     }  # fmt: skip
+
+
+def test_a_run_that_goes_on_is_found_and_one_that_has_died_is_not(recorders, tmp_path):
+    one = recorders("a")["a"]
+    endpoint = one.wait("ready")["endpoint"]
+    assert find_running(tmp_path) is None
+    one.run.write_endpoints({"ingest": endpoint, "pids": {"recorder": one.child.pid}})
+    found = find_running(tmp_path)
+    assert found is not None
+    assert (found.ingest, found.root) == (endpoint, one.run.root)
+    assert open_running(one.run.root) == found
+    one.child.end(0)
+    assert find_running(tmp_path) is None
+    with pytest.raises(RunError, match="no run is going on"):
+        open_running(one.run.root)
 
 
 def test_every_frame_once_through_both_faces_of_pycromanager(recorders, tmp_path):
@@ -215,6 +232,7 @@ def test_pymmcore_plus_as_output_and_as_listener(recorders, tmp_path):
         assert ledger.series().channels == ("DAPI", "FITC", "channel")
         assert ledger.series().planned == {"t": 3, "c": 2, "z": 3}
 
+    assert "no such filter" in found["failed"]
     frames = found["listener"]["frames"]
     good(found["listener"]["report"], len(frames))
     same_pixels(made["b"], frames)

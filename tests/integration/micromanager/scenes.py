@@ -2,12 +2,12 @@
 
 ``python scenes.py SCENE ENDPOINTS.json RESULT.json``: a scene attaches to running recorders and writes down what
 Micro-Manager itself has of every frame, for the test to compare with the store. pycromanager hangs rather than
-fails: after 100 s every thread's stack is written out and the process ends.
+fails: after 150 s every thread's stack is written out and the process ends.
 """
 
 import faulthandler
 
-faulthandler.dump_traceback_later(100, exit=True)
+faulthandler.dump_traceback_later(150, exit=True)
 
 import json  # noqa: E402
 import os  # noqa: E402
