@@ -102,13 +102,14 @@ class OwnRun:
         except subprocess.TimeoutExpired:
             return None
 
-    def words(self, lines: int = 3) -> str:
-        """Last lines that the run has printed."""
+    def words(self) -> str:
+        """Why the run has ended: the first fault it has printed, else its last lines."""
         try:
             said = self._words.read_text(encoding="utf-8", errors="replace").strip().splitlines()
         except OSError:
             return ""
-        return "\n".join(line.strip() for line in said[-lines:])
+        faults = [line for line in said if line.startswith("fault: ")]
+        return faults[0].removeprefix("fault: ") if faults else "\n".join(line.strip() for line in said[-3:])
 
     def release(self) -> None:
         """Close the pipe: a run that still takes frames stops, and finishes what it has."""

@@ -32,8 +32,9 @@ def rescue(root: Path, frames: Iterable[Message]) -> int:
         How many could be written; a full disk takes what it can.
     """
     count = 0
+    path = root / f"spool-{time.time_ns()}.bin"
     try:
-        with (root / f"spool-{time.time_ns()}.bin").open("xb") as file:
+        with path.open("xb") as file:
             for frame in frames:
                 pixels = np.ascontiguousarray(frame.pixels)
                 fields = frame.fields
@@ -45,5 +46,6 @@ def rescue(root: Path, frames: Iterable[Message]) -> int:
                 file.flush()
                 count += 1
     except OSError:
-        return count
+        if not count:
+            path.unlink(missing_ok=True)
     return count
