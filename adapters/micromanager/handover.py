@@ -94,6 +94,16 @@ class HandOver:
         """Most bytes that were ever in."""
         return self._peak
 
+    @property
+    def capacity(self) -> int:
+        """Bound in bytes."""
+        return self._capacity
+
+    @property
+    def is_filling(self) -> bool:
+        """Whether more than a quarter is in use."""
+        return self._bytes > self._capacity // 4
+
     def has_room(self, nbytes: int) -> bool:
         """Whether something of so many bytes would be let in now."""
         return self._bytes + nbytes <= self._capacity

@@ -43,6 +43,8 @@ class Live:
         Who stores the raw frames that come through `hook`.
     memory_mb
         Bound of the frames on their way to the recorder, megabytes (10⁶ bytes).
+    spill_mb
+        Bound of the frames that wait on disk, megabytes.
     own
         The run's process, if it is our child.
     """
@@ -53,6 +55,7 @@ class Live:
         *,
         store: Store = "micro-manager",
         memory_mb: float = 512.0,
+        spill_mb: float = 100_000.0,
         own: OwnRun | None = None,
     ) -> None:
         self.run = run
@@ -62,7 +65,14 @@ class Live:
         self._sink = FrameSink(self._handover, self._journal)
         self._store = store
         self._plus = PymmcorePlusFace(self._sink)
-        self._sender = Sender(run, self._handover, self._journal, sink=self._sink, why_gone=self._why_gone)
+        self._sender = Sender(
+            run,
+            self._handover,
+            self._journal,
+            sink=self._sink,
+            why_gone=self._why_gone,
+            spill_bytes=int(spill_mb * 1e6),
+        )
         self._way: str | None = None
         self._sender.start()
 
@@ -178,6 +188,7 @@ def live_denoising(
     attach: str | Path | bool = True,
     store: Store = "micro-manager",
     memory_mb: float = 512.0,
+    spill_mb: float = 100_000.0,
     finish_s: float = 3600.0,
 ) -> Iterator[Live]:
     """Denoise what Micro-Manager acquires while the context is open.
@@ -202,6 +213,8 @@ def live_denoising(
         Who stores the raw frames that come through ``live.hook``. ``quietscope`` spares Micro-Manager disk and memory.
     memory_mb
         Bound of the frames in this process that wait for the recorder, megabytes (10⁶ bytes).
+    spill_mb
+        Bound of the frames that wait on disk, in the run folder, while the recorder takes none, megabytes.
     finish_s
         Longest wait at the end for the new run to finish training and denoising, seconds.
 
@@ -240,7 +253,7 @@ def live_denoising(
             run = own.run
         else:
             _LOG.warning("quietscope: frames go to the run that is going on at %s", run.root or run.ingest)
-        live = Live(run, store=store, memory_mb=memory_mb, own=own)
+        live = Live(run, store=store, memory_mb=memory_mb, spill_mb=spill_mb, own=own)
         try:
             yield live
         except BaseException:

@@ -10,9 +10,9 @@ from quietscope.adapters.ingest import Ack, IngestClient
 from quietscope.adapters.micromanager.handover import HandOver
 from quietscope.adapters.micromanager.messages import Message, Messages
 from quietscope.adapters.micromanager.report import Journal
-from quietscope.adapters.micromanager.rescue import rescue
 from quietscope.adapters.micromanager.running import RunningRun
 from quietscope.adapters.micromanager.sink import FrameSink
+from quietscope.adapters.micromanager.spill import Spill
 
 __all__ = ["Sender"]
 
@@ -21,10 +21,13 @@ _ASLEEP_S = 0.05
 _SLEEPY_AFTER_S = 1.0
 _LOOK_S = 1.0
 _SILENCE_S = 30.0
+_BUDGET = 64_000_000
 
 
 class Sender:
     """Sends frames over the ingest wire, from a thread of its own.
+
+    The newest frames go first. While the recorder takes none, what exceeds a quarter of the hand-over waits on disk.
 
     Parameters
     ----------
@@ -38,6 +41,8 @@ class Sender:
         Is closed when the run has gone.
     why_gone
         Words for the end of the run; None while it goes on.
+    spill_bytes
+        Bound of the frames that wait on disk.
     """
 
     def __init__(
@@ -48,6 +53,7 @@ class Sender:
         *,
         sink: FrameSink,
         why_gone: Callable[[], str | None],
+        spill_bytes: int,
     ) -> None:
         self._to = run
         self._handover = handover
@@ -55,6 +61,8 @@ class Sender:
         self._sink = sink
         self._why_gone = why_gone
         self._messages: Messages | None = None
+        self._spill = Spill(run.root, spill_bytes)
+        self._spill_refuses = False
         self._waiting: deque[Message] = deque()
         self._sent: dict[int, Message] = {}
         self._heard_s = self._looked_s = time.monotonic()
@@ -86,7 +94,8 @@ class Sender:
 
     def _main(self) -> None:
         try:
-            with IngestClient(self._to.ingest, sender="Micro-Manager") as client:
+            budget = min(_BUDGET, self._handover.capacity // 4)
+            with IngestClient(self._to.ingest, sender="Micro-Manager", budget=budget) as client:
                 self._greet(client)
                 self._serve(client)
         except Exception as error:  # noqa: BLE001 - the end of this thread must not stay unnoticed
@@ -108,7 +117,7 @@ class Sender:
     def _serve(self, client: IngestClient) -> None:
         busy_s = time.monotonic()
         while not self._cut.is_set():
-            moved = self._send_some(client)
+            moved = self._send_some(client) or self._spill_some(client)
             now = time.monotonic()
             if moved:
                 busy_s = now
@@ -117,7 +126,7 @@ class Sender:
                 self._settle(ack)
             if self._is_gone(client):
                 return
-            if self._finish.is_set() and not moved and not self._handover and not self._waiting:
+            if self._finish.is_set() and not (moved or self._handover or self._waiting or self._spill):
                 if self._end_run:
                     self._end_run = False
                     self._waiting.append(Message("end"))
@@ -133,12 +142,39 @@ class Sender:
                 message = self._waiting.popleft()
                 number = client.send(message.type, pixels=message.pixels, **message.fields)
                 self._sent[number] = message
-            else:
-                item = self._handover.take()
-                if item is None or self._messages is None:
+            elif not self._take():
+                frame = self._spill.pop()
+                if frame is None:
                     break
-                self._waiting.extend(self._messages.of(item))
+                self._spill_refuses = False
+                self._waiting.append(frame)
             moved = True
+        return moved
+
+    def _take(self) -> bool:
+        item = None if self._messages is None else self._handover.take()
+        if item is None or self._messages is None:
+            return False
+        self._waiting.extend(self._messages.of(item))
+        return True
+
+    def _spill_some(self, client: IngestClient) -> bool:
+        if self._spill_refuses:
+            return False
+        moved = False
+        while not client.has_room and self._handover.is_filling and self._take():
+            moved = True
+            frames = [message for message in self._waiting if message.type == "frame"]
+            others = [message for message in self._waiting if message.type != "frame"]
+            refused = [frame for frame in frames if not self._spill.append(frame)]
+            self._waiting = deque([*others, *refused])
+            if refused:
+                self._spill_refuses = True
+                self._journal.fault(
+                    "spill",
+                    f"frames can no longer wait in {self._spill.path}: its disk is full, or spill_mb reached",
+                )
+                break
         return moved
 
     def _settle(self, ack: Ack) -> None:
@@ -179,16 +215,16 @@ class Sender:
 
     def _keep_what_is_left(self) -> None:
         """Write frames that the run has not acknowledged where ``quietscope resume`` finds them."""
-        while self._messages is not None and (item := self._handover.take()) is not None:
-            self._waiting.extend(self._messages.of(item))
+        while self._take():
+            pass
         left = [m for m in (*self._sent.values(), *self._waiting) if m.type == "frame"]
-        if not left:
-            return
-        kept = 0 if self._to.root is None else rescue(self._to.root, left)
-        self._journal.count(lost=len(left) - kept)
+        lost = sum(not self._spill.append(frame) for frame in left)
+        self._journal.count(lost=lost)
+        kept = self._spill.held if left or self._spill else 0
+        self._spill.close(keep=kept > 0)
         if kept:
+            mend = "" if self._to.root is None else f"; finish it with: quietscope resume {self._to.root}"
             self._journal.fault(
                 "rescued",
-                f"{kept} frames that the run had not stored are kept in its folder;"
-                f" finish it with: quietscope resume {self._to.root}",
+                f"{kept} frames that the run may not have stored are kept in {self._spill.path}{mend}",
             )

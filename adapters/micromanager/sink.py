@@ -81,7 +81,7 @@ class FrameSink:
             self._journal.fault(
                 "full",
                 "the memory for frames on their way to quietscope is full, so frames are lost to it from now and then;"
-                " Micro-Manager is not slowed down. Raise memory_mb of live_denoising, or give the run a faster disk",
+                " Micro-Manager is not slowed down. Raise memory_mb, or give the run a faster disk",
             )
         except Exception as error:  # noqa: BLE001 - nothing may reach the camera's thread
             self.failed("taking a frame", error)

@@ -77,6 +77,7 @@ def play(scene: str, recorders: dict[str, Recorder], folder: Path, **more) -> di
         run = recorders["run"].run
         run.write_endpoints({"ingest": endpoints["run"], "pids": {"recorder": recorders["run"].child.pid}})
         endpoints |= {"run": str(run.root), "pid": recorders["run"].child.pid}
+        endpoints |= {"stalled_pid": recorders["stalled"].child.pid}
     addresses, result = folder / "endpoints.json", folder / "result.json"
     addresses.write_text(json.dumps(endpoints))
     done = subprocess.run(
@@ -183,7 +184,7 @@ def test_kinds_of_acquisitions(recorders, tmp_path):
 
 
 def test_faults_behind_the_hook_do_not_reach_the_acquisition(recorders, tmp_path):
-    made = recorders("a", "b", "run")
+    made = recorders("a", "b", "stalled", "run")
     found = play("pycromanager_faults", made, tmp_path)
 
     full = found["full"]
@@ -199,6 +200,12 @@ def test_faults_behind_the_hook_do_not_reach_the_acquisition(recorders, tmp_path
     made["b"].finish()
     with LedgerReader(made["b"].run.ledger) as ledger:
         assert any("NOT lossless" in event.text for event in ledger.events())
+
+    stalled = found["stalled"]
+    good(stalled["report"], 300)
+    assert stalled["peak_mb"] < 4
+    made["stalled"].finish()
+    same_pixels(made["stalled"], stalled["frames"])
 
     killed = found["killed"]
     assert killed["kept"] == 300

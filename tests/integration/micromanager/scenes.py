@@ -233,7 +233,21 @@ def pycromanager_faults(endpoints: dict, folder: Path) -> dict:
             mm.core.stop_sequence_acquisition()
     found["live_mode"] = {"report": report_of(live)}
 
-    with live_denoising(attach=endpoints["run"], memory_mb=32) as live:
+    with live_denoising(attach=endpoints["stalled"], memory_mb=4) as live:
+        hook = live.hook
+
+        def stalling(image, metadata):
+            if live.report.seen == 20:
+                os.kill(endpoints["stalled_pid"], signal.SIGSTOP)
+            return hook(image, metadata)
+
+        kept = mm.acquire(multi_d_acquisition_events(num_time_points=300), image_process_fn=stalling)
+        time.sleep(0.5)
+        os.kill(endpoints["stalled_pid"], signal.SIGCONT)
+    spilled = live.peak_memory_mb
+    found["stalled"] = {"report": report_of(live), "frames": stored_by(kept, channels=()), "peak_mb": spilled}
+
+    with live_denoising(attach=endpoints["run"], memory_mb=4) as live:
         hook = live.hook
 
         def killing(image, metadata):
