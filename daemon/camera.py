@@ -59,7 +59,7 @@ def run_camera(run: RunFolder, settings: Settings, parent: Parent, *, ingest: st
     live.close(end_run=True)
     report = live.report
     for fault in report.faults:
-        parent.say("error", fault)
+        parent.say("error" if report.lost else "warning", fault)
     if report.missed:
         parent.say("warning", f"live mode passed over at least {report.missed} frames; it is not lossless")
     if report.lost:

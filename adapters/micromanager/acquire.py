@@ -70,15 +70,24 @@ def acquire(settings: MicroManagerSettings, live: Live, stop: threading.Event) -
         core = Core()
     try:
         if plan is None:
-            if settings.configuration is not None:  # nobody else could switch Live mode on
-                core.start_continuous_sequence_acquisition(0)
-            with live.poll(core):
-                stop.wait()
+            _follow(core, live, stop, switch_on=settings.configuration is not None)
         else:
             _with_pycromanager(plan, settings, live, stop)
     finally:
         if settings.configuration is not None:
             stop_headless()
+
+
+def _follow(core: Any, live: Live, stop: threading.Event, *, switch_on: bool) -> None:
+    """Live mode, which nobody else can switch on where Micro-Manager has no window."""
+    if switch_on:
+        core.start_continuous_sequence_acquisition(0)
+    try:
+        with live.poll(core):
+            stop.wait()
+    finally:
+        if switch_on:
+            core.stop_sequence_acquisition()
 
 
 def _with_pycromanager(plan: Plan, settings: MicroManagerSettings, live: Live, stop: threading.Event) -> None:

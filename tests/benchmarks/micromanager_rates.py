@@ -34,7 +34,7 @@ from quietscope.adapters.micromanager.sink import FrameSink
 EXPOSURE_MS = 5.0
 QUICK_TRAINING = {
     "training.frames": 10,
-    "training.max_steps": 250,
+    "training.max_steps": 400,
     "training.budget_s": 600,
     "adaptive_sn2n.base_channels": 8,
     "adaptive_sn2n.batch": 8,
@@ -125,9 +125,9 @@ def photons(seed: int = 0, count: int = 32) -> list[np.ndarray]:
     """Noisy pictures of one scene: the simulated camera's own have no photons in them."""
     rng = np.random.default_rng(seed)
     y, x = np.mgrid[:512, :512] / 512
-    spots = rng.uniform(0, 1, (60, 2))
-    scene = sum(np.exp(-((x - a) ** 2 + (y - b) ** 2) / 3e-4) for a, b in spots)
-    scene = 20 * np.clip(scene, 0, 1) + 4 * (1 + np.sin(40 * x) * np.sin(30 * y))
+    spots = rng.uniform(0, 1, (300, 2))
+    scene = sum(np.exp(-((x - a) ** 2 + (y - b) ** 2) / 2e-5) for a, b in spots)
+    scene = 40 * np.clip(scene, 0, 1) + 4 * (1 + np.sin(40 * x) * np.sin(30 * y))
     return [
         (100 + 2.2 * rng.poisson(scene) + 3.5 * rng.normal(size=scene.shape)).astype("uint16")
         for _ in range(count)
@@ -148,7 +148,8 @@ def slow(out: Path, frames: int = 1200) -> None:
 
         acquire(10, noisy(live.hook))
         log = live.run.root / "log.jsonl"
-        wait_for(lambda: '"model_live"' in log.read_text(), 500, "no model went live")
+        wait_for(lambda: '"verdict"' in log.read_text(), 500, "no verdict")
+        wait_for(lambda: '"model_live"' in log.read_text(), 30, "no model went live")
         before = events(log, "status", "processor")[-1]["denoised"]
         began = time.monotonic()
         rate, kept = acquire(frames, noisy(live.hook))

@@ -111,6 +111,13 @@ def test_ctrl_c_aborts_micro_manager_and_keeps_what_it_has(tmp_path, configurati
     assert keys == [FrameKey(t) for t in range(len(keys))]
 
 
+def test_live_mode_ends_after_the_frames_asked_for_and_says_what_it_is(tmp_path, configuration):
+    status, words = end(start(tmp_path, *configuration, "--frames", "20"))
+    assert status == 0, words
+    assert balanced(tmp_path)["frames_received"] == 20
+    assert "NOT lossless" in words
+
+
 def test_a_failing_acquisition_ends_the_run_and_says_why(tmp_path, configuration):
     plan = tmp_path / "plan.toml"
     plan.write_text('num_time_points = 2\nchannel_group = "Channel"\nchannels = ["no such filter"]\n')
