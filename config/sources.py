@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 from pydantic import Field, model_validator
 
 from quietscope.config.base import Section
+from quietscope.config.micromanager import MicroManagerSettings
 
 __all__ = [
     "FaultBoxSettings",
@@ -192,5 +193,6 @@ class RunSourceSettings(Section):
 
 
 SourceSettings = Annotated[
-    SimulatorSettings | FolderSettings | WireSourceSettings | RunSourceSettings, Field(discriminator="kind")
+    SimulatorSettings | FolderSettings | WireSourceSettings | RunSourceSettings | MicroManagerSettings,
+    Field(discriminator="kind"),
 ]

@@ -13,7 +13,7 @@ from quietscope.daemon.runfolder import RunFolder
 
 __all__ = ["CHILDREN", "run_child"]
 
-CHILDREN = ("recorder", "processor", "trainer")
+CHILDREN = ("recorder", "processor", "trainer", "camera")
 
 
 def run_child(arguments: Sequence[str]) -> int:
@@ -50,6 +50,10 @@ def run_child(arguments: Sequence[str]) -> int:
                 publish = settings.publish.model_copy(update={"endpoint": options["--publish"]})
                 settings = settings.model_copy(update={"publish": publish})
             return Processor(run, settings, parent, ingest=options["--ingest"], news=options["--news"]).run()
+        if name == "camera":
+            from quietscope.daemon.camera import run_camera
+
+            return run_camera(run, settings, parent, ingest=options["--ingest"])
         from quietscope.daemon.trainer import Trainer
 
         return Trainer(run, settings, parent, ingest=options["--ingest"]).run()

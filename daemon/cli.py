@@ -11,6 +11,7 @@ from rich.markup import escape
 
 from quietscope.config import QuietscopeError, Settings
 from quietscope.config.loader import load_settings
+from quietscope.config.micromanager import MicroManagerSettings
 from quietscope.daemon.child_main import CHILDREN, run_child
 from quietscope.daemon.config_command import config_app
 from quietscope.daemon.keys_command import keys_app
@@ -94,9 +95,53 @@ def run(
     frames: Frames = None,
     idle: Idle = None,
     json_file: Json = None,
+    until_eof: Annotated[
+        bool,
+        typer.Option("--until-eof", hidden=True, help="For programs that start runs: end with their pipe."),
+    ] = False,
 ) -> None:
     """Run as a settings file says."""
     settings = _settings(file, profile, changes, out=out, name=name, frames=frames, idle=idle)
+    raise typer.Exit(_run(settings, json_file, until_eof=until_eof))
+
+
+@app.command()
+def micromanager(
+    plan: Annotated[
+        Path | None,
+        typer.Argument(help="What to acquire, TOML or JSON; none follows Live mode (not lossless)."),
+    ] = None,
+    *,
+    config: Annotated[
+        str | None,
+        typer.Option("--config", help="Start a core without a window: .cfg file, or demo.", metavar="FILE"),
+    ] = None,
+    adapters: Annotated[
+        Path | None, typer.Option("--adapters", help="Micro-Manager's folder, for --config.", metavar="DIR")
+    ] = None,
+    port: Annotated[int | None, typer.Option("--port", help="Port of the running Micro-Manager.")] = None,
+    save: Annotated[
+        Path | None,
+        typer.Option("--save", help="Let Micro-Manager store the raw frames here too.", metavar="DIR"),
+    ] = None,
+    out: Out = None,
+    name: Name = None,
+    profile: Profile = None,
+    changes: Set = None,
+    frames: Frames = None,
+    idle: Idle = None,
+    json_file: Json = None,
+) -> None:
+    """Acquire what PLAN says with Micro-Manager, and denoise it live."""
+    from quietscope.adapters.micromanager.acquire import check
+
+    given = {"plan": plan, "adapters": adapters, "save": save}
+    source: dict[str, Any] = {k: str(v.expanduser().absolute()) for k, v in given.items() if v is not None}
+    source |= {k: v for k, v in {"configuration": config, "port": port}.items() if v is not None}
+    base = {"source": {"kind": "micromanager", **source}}
+    settings = _settings(None, profile, changes, base, out=out, name=name, frames=frames, idle=idle)
+    if isinstance(settings.source, MicroManagerSettings):
+        check(settings.source)
     raise typer.Exit(_run(settings, json_file))
 
 
@@ -293,17 +338,10 @@ def _settings(
     return load_settings(file, profile, [*(changes or ()), *given], base)
 
 
-def _run(
-    settings: Settings,
-    json_file: Path | None,
-    picture: Path | None = None,
-    resume: RunFolder | None = None,
-    *,
-    follow: bool = False,
-) -> int:
+def _run(settings: Settings, json_file: Path | None, **options: Any) -> int:
     from quietscope.daemon.live_command import run_live
 
-    return run_live(settings, json_file=json_file, picture=picture, resume=resume, follow=follow)
+    return run_live(settings, json_file=json_file, **options)
 
 
 def main() -> None:

@@ -10,22 +10,21 @@ A dead processor or trainer is started again a bounded number of times, and reco
 recorder ends the run loudly.
 """
 
-import json
-import os
 import queue
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from enum import StrEnum
 
 from quietscope.adapters.endpoints import local_endpoint
 from quietscope.config import RunError, Settings
 from quietscope.config.loader import settings_to_toml
+from quietscope.config.micromanager import MicroManagerSettings
 from quietscope.daemon.child import Child, Event
+from quietscope.daemon.ending import Ending
 from quietscope.daemon.runfolder import RunFolder
 from quietscope.daemon.runlog import RunLog
 
-__all__ = ["Ending", "Engine", "Phase"]
+__all__ = ["Engine", "Phase"]
 
 _START_S = 120.0
 _SILENCE_S = 300.0
@@ -42,22 +41,6 @@ class Phase(StrEnum):
     FILLING = "filling the store up"
     FINISHING = "finishing"
     ENDED = "ended"
-
-
-@dataclass
-class Ending:
-    """How a run ended.
-
-    Parameters
-    ----------
-    reason
-        In words.
-    faults
-        Everything that makes the run's promise doubtful; empty for a good run.
-    """
-
-    reason: str = ""
-    faults: list[str] = field(default_factory=list)
 
 
 class Engine:
@@ -99,7 +82,7 @@ class Engine:
         self._heard: dict[str, float] = {}
         self._addresses: dict[str, str] = {}
         self._stops = 0
-        self._told_stop = False
+        self._camera_by: float | None = None
         self.phase = Phase.STARTING
         self.ending = Ending()
         self.run_folder = resume or RunFolder.create(settings.out, settings.name)
@@ -142,6 +125,8 @@ class Engine:
         self.phase = Phase.RECORDING
         self._spawn("processor")
         self._spawn("trainer")
+        if isinstance(self._settings.source, MicroManagerSettings) and not self._resume:
+            self._spawn("camera")
 
     def _spawn(self, name: str) -> None:
         arguments = [name, str(self.run_folder.root)]
@@ -170,17 +155,9 @@ class Engine:
                 return event
             if event["event"] == "exit":
                 break
-        words = self._last_words(name) or ", no answer within two minutes"
+        words = self.run_folder.last_words(name) or ", no answer within two minutes"
         msg = f"the {name} did not start{words} (see {self.run_folder.child_errors(name)})"
         raise RunError(msg)
-
-    def _last_words(self, name: str) -> str:
-        """Last line that a process wrote to its standard error, if it wrote any."""
-        try:
-            lines = self.run_folder.child_errors(name).read_text(errors="replace").strip().splitlines()
-        except OSError:
-            return ""
-        return f": {lines[-1]}" if lines else ""
 
     def _handle(self, event: Event) -> None:
         match event["event"], event.get("from"):
@@ -206,13 +183,23 @@ class Engine:
             )
             self.phase = Phase.ENDED
         elif self.phase is Phase.RECORDING:
-            self._children["recorder"].tell("stop", reason=reason)
+            self.ending.reason = reason
+            # A camera process delivers what Micro-Manager has, and then says that nothing more will come.
+            first = "camera" if self._has_camera else "recorder"
+            self._camera_by = time.monotonic() + _END_S if self._has_camera else None
+            self._children[first].tell("stop", reason=reason)
+
+    @property
+    def _has_camera(self) -> bool:
+        return "camera" in self._children and self._children["camera"].is_alive
 
     def _on_intake_ended(self, event: Event) -> None:
-        self.ending.reason = str(event["reason"])
+        self.ending.reason = self.ending.reason or str(event["reason"])
         if event["source_failed"]:
             self.ending.faults.append(str(event["reason"]))
         self.phase = Phase.TRAINING
+        if self._has_camera:
+            self._children["camera"].tell("stop")
         if self._children["trainer"].is_alive:
             self._children["trainer"].tell("finish")
         else:
@@ -252,11 +239,21 @@ class Engine:
                     return
                 if self.phase is Phase.TRAINING:
                     self._begin_filling()
+            case "camera":
+                self._on_camera_exit(event)
             case _:
                 pass
 
+    def _on_camera_exit(self, event: Event) -> None:
+        self._camera_by = None
+        if event["status"]:
+            words = self.run_folder.last_words("camera")
+            self.ending.faults.append(f"the acquisition failed (status {event['status']}){words}")
+        if self.phase is Phase.RECORDING:
+            self._children["recorder"].tell("stop", reason="the acquisition has ended")
+
     def _revive(self, name: str, event: Event) -> bool:
-        what = f"the {name} died (status {event['status']}){self._last_words(name)}"
+        what = f"the {name} died (status {event['status']}){self.run_folder.last_words(name)}"
         if self._restarts[name] <= 0:
             self._say("error", f"{what}; it is not started again, raw frames are recorded all the same")
             if name == "processor":
@@ -279,6 +276,13 @@ class Engine:
                 self._say("error", f"the {name} has said nothing for {_SILENCE_S:.0f} s and is ended")
                 self._heard[name] = now
                 child.end(0.0)
+        if self._camera_by is not None and now > self._camera_by:
+            self._camera_by = None
+            self._say(
+                "error",
+                f"Micro-Manager has not stopped within {_END_S:.0f} s; its frames are taken no longer",
+            )
+            self._children["camera"].end(0.0)
 
     def _say(self, level: str, text: str) -> None:
         event = {"event": "log", "from": "engine", "level": level, "text": text}
@@ -286,10 +290,8 @@ class Engine:
         self._on_event(event)
 
     def _write_addresses(self) -> None:
-        content = {**self._addresses, "pids": {name: child.pid for name, child in self._children.items()}}
-        new = self.run_folder.endpoints.with_suffix(".tmp")
-        new.write_text(json.dumps(content, indent=1), encoding="utf-8")
-        os.replace(new, self.run_folder.endpoints)
+        pids = {name: child.pid for name, child in self._children.items()}
+        self.run_folder.write_endpoints({**self._addresses, "pids": pids})
 
     def _end_children(self) -> None:
         """After a good run all have ended; else only the recorder holds something that may be lost."""

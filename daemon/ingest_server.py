@@ -211,7 +211,7 @@ class IngestServer:
 
         match header["type"]:
             case "hello":
-                stored()
+                self._answer(identity, number, "stored", json.dumps(self._intake.known))
             case "series":
                 content = header["series"]
                 self._intake.start(Series(**{**content, "channels": tuple(content["channels"])}))
@@ -233,6 +233,8 @@ class IngestServer:
                     lambda: self._model_is_recorded(identity, number, header),
                 )  # fmt: skip
             case "event":
+                if header["level"] != "info":
+                    self._on_trouble(str(header["text"]))
                 self._committer.put(EventRow(str(header["level"]), str(header["text"])), stored)
             case "reject":
                 self._intake.reject(str(header["name"]), str(header["reason"]), str(header["detail"]))

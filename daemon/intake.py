@@ -6,6 +6,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Collection
 from dataclasses import asdict, replace
+from typing import Any
 
 from quietscope.adapters.frame import SUPPORTED_DTYPES, Frame, FrameKey, Series
 from quietscope.adapters.ome_zarr import StoreWriter
@@ -98,6 +99,17 @@ class Intake:
         return dict(self._extent)
 
     @property
+    def known(self) -> dict[str, Any]:
+        """What a further sender must know: the first free time point, and what the frames have in common."""
+        with self._lock:
+            found: dict[str, Any] = {"next_t": max(self._extent.values(), default=-1) + 1}
+            if self.series is not None:
+                found["channels"] = list(self.series.channels)
+                found["shape"] = [self.series.height, self.series.width]
+                found["dtype"] = self.series.dtype
+            return found
+
+    @property
     def interval_s(self) -> float | None:
         """Mean time between two time points, seconds, or None if it is not known yet."""
         with self._lock:
@@ -112,7 +124,7 @@ class Intake:
         Raises
         ------
         quietscope.config.FrameError
-            If the pixel type is not supported or contradicts the series that is being recorded.
+            If the pixel type is not supported, or size or type contradict the series that is being recorded.
         quietscope.config.StoreError
             If the store cannot be made.
         """

@@ -10,6 +10,7 @@ from typing import Any, Self
 from quietscope.adapters.earlier import EarlierFrame
 from quietscope.adapters.frame import FrameKey, Series
 from quietscope.config import LedgerError
+from quietscope.daemon.ledger import EventRow
 
 __all__ = ["KeptFrame", "LedgerReader", "ModelVerdict", "PendingFrame"]
 
@@ -216,6 +217,10 @@ class LedgerReader:
             for row in rows:
                 yield EarlierFrame(FrameKey(*row[1:5]), row[5], row[6], json.loads(row[7] or "{}"))
             last = rows[-1][0]
+
+    def events(self) -> list[EventRow]:
+        """What was worth remembering, in order."""
+        return [EventRow(*row) for row in self._rows("SELECT level, text FROM event ORDER BY id")]
 
     def arrivals(self) -> tuple[int, int, int]:
         """Number of frames, first and last arrival (nanoseconds since the epoch; 0 without frames)."""

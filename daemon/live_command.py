@@ -3,6 +3,7 @@
 import json
 import os
 import signal
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -36,6 +37,7 @@ def run_live(
     picture: Path | None = None,
     resume: RunFolder | None = None,
     follow: bool = False,
+    until_eof: bool = False,
 ) -> int:
     """Run to the end and report.
 
@@ -51,6 +53,8 @@ def run_live(
         An existing run to be finished; none starts a new one.
     follow
         With `resume`: go on watching the run's folder.
+    until_eof
+        Stop when standard input ends, since the program that started the run has gone.
 
     Returns
     -------
@@ -72,6 +76,8 @@ def run_live(
 
         engine = Engine(settings, on_event=on_event, resume=resume, follow=follow)
         console.print(f"run folder: {engine.run_folder.root}", highlight=False, soft_wrap=True)
+        if until_eof:
+            threading.Thread(target=_stop_at_eof, args=(engine,), name="eof", daemon=True).start()
         with _interrupts(engine), _served(metrics, settings, console):
             ending = engine.run()
     truth: TruthSource | None = (
@@ -117,6 +123,12 @@ def _interrupts(engine: Engine) -> Iterator[None]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+def _stop_at_eof(engine: Engine) -> None:
+    while os.read(sys.stdin.fileno(), 4096):
+        pass
+    engine.stop("the program that delivered the frames has ended")
 
 
 def _write(path: Path, text: str) -> None:

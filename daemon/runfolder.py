@@ -2,8 +2,11 @@
 
 import datetime as dt
 import json
+import os
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import psutil
 
@@ -114,9 +117,23 @@ class RunFolder:
         """Addresses of the running daemon."""
         return self.root / "endpoints.json"
 
+    def write_endpoints(self, content: Mapping[str, Any]) -> None:
+        """Say where the running daemon is reached; readers never see half of it."""
+        new = self.endpoints.with_suffix(".tmp")
+        new.write_text(json.dumps(content, indent=1), encoding="utf-8")
+        os.replace(new, self.endpoints)
+
     def child_errors(self, name: str) -> Path:
         """What child process `name` wrote to its standard error."""
         return self.root / "logs" / f"{name}.txt"
+
+    def last_words(self, name: str) -> str:
+        """Last line that child process `name` wrote to its standard error behind a colon, or nothing."""
+        try:
+            lines = self.child_errors(name).read_text(errors="replace").strip().splitlines()
+        except OSError:
+            return ""
+        return f": {lines[-1]}" if lines else ""
 
 
 def _is_child_of(pid: int, root: Path) -> bool:

@@ -9,7 +9,7 @@ import numpy as np
 from quietscope.adapters.frame import FrameKey
 from quietscope.adapters.ome_zarr import StoreReader
 from quietscope.adapters.protocols import TruthSource
-from quietscope.daemon.engine import Ending
+from quietscope.daemon.ending import Ending
 from quietscope.daemon.ledger_reader import LedgerReader
 from quietscope.daemon.runfolder import RunFolder
 from quietscope.models.quality import psnr, slope

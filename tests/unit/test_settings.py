@@ -169,7 +169,7 @@ MISTAKES = [
     ("name=a/b", 'name = "a/b" (from --set): must be text that matches'),
     (
         "source.kind=video",
-        'source.kind = "video" (from --set): must be one of "folder", "run", "simulator", "wire"',
+        'source.kind = "video" (from --set): must be one of "folder", "micromanager", "run", "simulator", "wire"',
     ),
     ("source.channels=nucleus", 'source.channels[0] = "nucleus" (from --set): must be a list of at least 1'),
     ("source.channels=[]", "source.channels = [] (from --set): must be a list of at least 1"),
