@@ -159,6 +159,8 @@ def describe_shaped(text: str, page_shape: tuple[int, int], default: str) -> Sta
     letters = str(said.get("axes", "")).lower()
     if len(letters) != len(shape):
         letters = "?" * (len(shape) - 2) + "yx"
+    if len(letters) != len(shape):
+        return None  # fewer axes than an image has: the text is damaged
     kept = [(a, n) for a, n in zip(letters, shape, strict=True) if a not in "yxs"]
     if math.prod(shape) != math.prod(n for _, n in kept) * math.prod(page_shape):
         return None

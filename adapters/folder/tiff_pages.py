@@ -20,6 +20,7 @@ __all__ = ["TiffChain", "TiffCursor", "TiffPage"]
 _SUBFILE, _WIDTH, _HEIGHT, _BITS, _COMPRESSION, _FILL_ORDER = 254, 256, 257, 258, 259, 266
 _DESCRIPTION, _STRIP_OFFSETS, _SAMPLES, _STRIP_COUNTS, _X_RESOLUTION = 270, 273, 277, 279, 282
 _INFO_COUNTS, _INFO = 50838, 50839
+_ROWS_PER_STRIP, _TILE_WIDTH, _TILE_LENGTH = 278, 322, 323
 _PREDICTOR, _TILE_OFFSETS, _TILE_COUNTS, _SAMPLE_FORMAT, _MM_METADATA = 317, 324, 325, 339, 51123
 _KINDS = {1: "uint", 2: "int", 3: "float", 4: "uint", 5: "complexint", 6: "complex"}
 
@@ -190,6 +191,7 @@ class TiffChain:
         samples = self._tags.integers(tags, _SAMPLES, 1)[0]
         kind = _KINDS.get(self._tags.integers(tags, _SAMPLE_FORMAT, 1)[0], "unknown")
         raw, missing = self._pixels(tags, width * height * samples * bits // 8, compression)
+        missing = missing or self._pieces_missing(tags, height, width)
         plain = (
             self._tags.integers(tags, _PREDICTOR, 1)[0] == 1
             and self._tags.integers(tags, _FILL_ORDER, 1)[0] == 1
@@ -241,6 +243,20 @@ class TiffChain:
         head = self._tags.span(start, counts[0], "ImageJ's table of contents")
         kinds = head[4:8] if self.byteorder == ">" else head[7:3:-1]
         return (start + counts[0], counts[1]) if kinds == b"info" and len(counts) > 1 else None
+
+    def _pieces_missing(self, tags: Directory, height: int, width: int) -> str:
+        """Fewer strips or tiles than the size needs: a decoder would fill the rest with zeros."""
+        if _TILE_OFFSETS in tags:
+            rows = self._tags.integers(tags, _TILE_LENGTH)[0]
+            columns = self._tags.integers(tags, _TILE_WIDTH)[0]
+            have = len(self._tags.integers(tags, _TILE_OFFSETS))
+        else:
+            rows, columns = self._tags.integers(tags, _ROWS_PER_STRIP, height)[0], width
+            have = len(self._tags.integers(tags, _STRIP_OFFSETS))
+        if not rows or not columns:
+            return "the size of its strips or tiles is not written"
+        needed = -(-height // rows) * -(-width // columns)
+        return f"{needed - have} of its {needed} strips or tiles are missing" if have < needed else ""
 
     def _mm_metadata(self, tags: Directory) -> tuple[int, int] | None:
         if _MM_METADATA not in tags or tags[_MM_METADATA][0].offset is None:

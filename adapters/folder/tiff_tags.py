@@ -151,5 +151,8 @@ class TagReader:
         """Value of a rational tag, or None."""
         if code not in entries or entries[code][0].kind != 5:
             return None
-        above, below = struct.unpack(self.byteorder + "II", self._bytes(entries[code][0], f"tag {code}")[:8])
+        data = self._bytes(entries[code][0], f"tag {code}")
+        if len(data) < 8:
+            return None
+        above, below = struct.unpack(self.byteorder + "II", data[:8])
         return above / below if below else None
