@@ -105,6 +105,7 @@ def pairs(out: Path, frames: int = 600, count: int = 5) -> None:
             rates["daemon live"].append(acquire(frames, live.hook)[0])
         show(rates)
         wait_for_store(live)
+    print(f"the run {live.run.root} goes on filling up by itself")
     print(live.report, f"peak memory on the way {live.peak_memory_mb:.0f} MB", flush=True)
 
 
