@@ -4,7 +4,7 @@ import os
 import sys
 import threading
 
-from quietscope.adapters.micromanager import Live
+from quietscope.adapters.micromanager import Live, Store
 from quietscope.adapters.micromanager.acquire import acquire
 from quietscope.adapters.micromanager.running import RunningRun
 from quietscope.config import QuietscopeError, RunError, Settings
@@ -47,8 +47,9 @@ def run_camera(run: RunFolder, settings: Settings, parent: Parent, *, ingest: st
         raise RunError(msg)
     stop, over = threading.Event(), threading.Event()
     threading.Thread(target=_obey, args=(parent, stop, over), name="obey", daemon=True).start()
-    live = Live(RunningRun(ingest, run.root), store="quietscope" if source.save is None else "micro-manager",
-                memory_mb=source.memory_mb)  # fmt: skip
+    store: Store = "quietscope" if source.save is None else "micro-manager"
+    to = RunningRun(ingest, run.root, keys=settings.security.keys)
+    live = Live(to, store=store, memory_mb=source.memory_mb)
     status = 0
     try:
         acquire(source, live, stop)

@@ -10,7 +10,7 @@ Whatever happens to quietscope, the acquisition goes on: the hooks copy a frame,
 wait and never raise.
 """
 
-from quietscope.adapters.micromanager.live import Live, live_denoising
+from quietscope.adapters.micromanager.live import Live, Store, live_denoising
 from quietscope.adapters.micromanager.report import Report
 
-__all__ = ["Live", "Report", "live_denoising"]
+__all__ = ["Live", "Report", "Store", "live_denoising"]

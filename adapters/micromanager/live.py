@@ -21,7 +21,7 @@ from quietscope.adapters.micromanager.sender import Sender
 from quietscope.adapters.micromanager.sink import FrameSink
 from quietscope.config.errors import RunError
 
-__all__ = ["Live", "live_denoising"]
+__all__ = ["Live", "Store", "live_denoising"]
 
 _LOG = logging.getLogger("quietscope.micromanager")
 _FLUSH_S = 120.0
@@ -186,6 +186,7 @@ def live_denoising(
     settings: str | Path | None = None,
     changes: Mapping[str, Any] | None = None,
     attach: str | Path | bool = True,
+    keys: str | Path | None = None,
     store: Store = "micro-manager",
     memory_mb: float = 512.0,
     spill_mb: float = 100_000.0,
@@ -209,6 +210,8 @@ def live_denoising(
     attach
         True hands frames to a run that is going on, if there is one and neither name, profile, settings nor changes
         ask for a new one; False always starts one; a run folder or an ingest address names the run.
+    keys
+        Folder of keys for an ingest address that demands them; a run folder's own settings name them.
     store
         Who stores the raw frames that come through ``live.hook``. ``quietscope`` spares Micro-Manager disk and memory.
     memory_mb
@@ -240,7 +243,7 @@ def live_denoising(
     wants_new = any(value is not None for value in (name, profile, settings, changes))
     run: RunningRun | None = None
     if not isinstance(attach, bool):
-        run = open_running(attach)
+        run = open_running(attach, keys=None if keys is None else Path(keys).expanduser())
     elif attach and not wants_new:
         run = find_running(below)
     with ExitStack() as stack:

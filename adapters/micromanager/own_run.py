@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Self
 
-from quietscope.adapters.micromanager.running import RunningRun
+from quietscope.adapters.micromanager.running import RunningRun, demanded_keys
 from quietscope.config.errors import RunError
 
 __all__ = ["OwnRun"]
@@ -79,7 +79,7 @@ class OwnRun:
                 **own_group,
             )
         try:
-            self.run = RunningRun(self._await_ready(), self._root)
+            self.run = RunningRun(self._await_ready(), self._root, keys=demanded_keys(self._root))
         except BaseException:
             self.release()
             self.close()

@@ -10,7 +10,7 @@ import psutil
 
 from quietscope.config.errors import RunError
 
-__all__ = ["RunningRun", "find_running", "open_running"]
+__all__ = ["RunningRun", "demanded_keys", "find_running", "open_running"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,11 +25,14 @@ class RunningRun:
         Its folder; None if only the address is known.
     publish
         Address for viewers, where known.
+    keys
+        Folder of the keys that it demands; None if it demands none.
     """
 
     ingest: str
     root: Path | None = None
     publish: str | None = None
+    keys: Path | None = None
 
     @property
     def is_alive(self) -> bool:
@@ -37,13 +40,15 @@ class RunningRun:
         return self.root is None or _running(self.root) is not None
 
 
-def open_running(where: str | Path) -> RunningRun:
+def open_running(where: str | Path, *, keys: Path | None = None) -> RunningRun:
     """Look up a run that is going on.
 
     Parameters
     ----------
     where
         Address of its ingest wire, ``tcp://HOST:PORT``, or its folder.
+    keys
+        Folder of keys for an address that demands them; a folder's own settings name them.
 
     Raises
     ------
@@ -51,7 +56,7 @@ def open_running(where: str | Path) -> RunningRun:
         If nothing is going on there.
     """
     if str(where).startswith("tcp://"):
-        return RunningRun(str(where))
+        return RunningRun(str(where), keys=keys)
     root = Path(where).expanduser().resolve()
     found = _running(root)
     if found is None:
@@ -77,17 +82,26 @@ def _running(root: Path) -> RunningRun | None:
         # Process numbers are used again: the recorder has its folder on its command line.
         if str(root.resolve()) not in psutil.Process(pid).cmdline():
             return None
-        return RunningRun(str(content["ingest"]), root.resolve(), content.get("publish"))
+        return RunningRun(str(content["ingest"]), root.resolve(), content.get("publish"), demanded_keys(root))
     except (OSError, ValueError, KeyError, TypeError, psutil.Error):
         return None
 
 
+def demanded_keys(root: Path) -> Path | None:
+    """Folder of the keys that the run in `root` demands, by its effective settings; None if it demands none."""
+    keys = _settings(root).get("security", {}).get("keys")
+    return None if keys is None else Path(keys)
+
+
 def _takes_frames(root: Path) -> bool:
+    return bool(_settings(root).get("source", {}).get("kind") == "wire")
+
+
+def _settings(root: Path) -> dict[str, Any]:
     try:
-        settings = tomllib.loads((root / "settings.toml").read_text(encoding="utf-8"))
-        return bool(settings["source"]["kind"] == "wire")
-    except (OSError, ValueError, KeyError, TypeError):
-        return False
+        return tomllib.loads((root / "settings.toml").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
 
 
 def _started(root: Path) -> float:

@@ -95,7 +95,8 @@ class Sender:
     def _main(self) -> None:
         try:
             budget = min(_BUDGET, self._handover.capacity // 4)
-            with IngestClient(self._to.ingest, sender="Micro-Manager", budget=budget) as client:
+            to = self._to
+            with IngestClient(to.ingest, sender="Micro-Manager", budget=budget, keys=to.keys) as client:
                 self._greet(client)
                 self._serve(client)
         except Exception as error:  # noqa: BLE001 - the end of this thread must not stay unnoticed

@@ -74,13 +74,22 @@ def balanced(folder: Path) -> dict:
     return found
 
 
-def test_a_useq_plan_is_acquired_and_every_frame_accounted_for(tmp_path, configuration):
+@pytest.fixture
+def keys(tmp_path) -> Path:
+    """Keys that both wires demand."""
+    folder = tmp_path / "keys"
+    command = [sys.executable, "-m", "quietscope.daemon", "keys", "new", str(folder)]
+    subprocess.run(command, check=True, capture_output=True, timeout=60)
+    return folder
+
+
+def test_a_useq_plan_is_acquired_and_every_frame_accounted_for(tmp_path, configuration, keys):
     plan = tmp_path / "plan.toml"
     plan.write_text(
         'axis_order = "tcz"\nchannels = ["DAPI"]\n[time_plan]\ninterval = 0.05\nloops = 6\n'
         "[z_plan]\nrange = 1.0\nstep = 1.0\n"
     )
-    status, words = end(start(tmp_path, str(plan), *configuration))
+    status, words = end(start(tmp_path, str(plan), *configuration, "--set", f"security.keys={keys}"))
     assert status == 0, words
     assert balanced(tmp_path)["frames_received"] == 12
     with LedgerReader(tmp_path / "run" / "ledger.db") as ledger:
@@ -139,7 +148,7 @@ start_headless(str(folder), "MMConfig_demo.cfg", python_backend=True, buffer_siz
 core = Core()
 for name, value in json.loads(sys.argv[2]).items():
     core.set_property("Camera", name, value)
-with live_denoising(out=sys.argv[1], name="run", finish_s=100) as live:
+with live_denoising(out=sys.argv[1], name="run", changes={"security.keys": sys.argv[3]}, finish_s=100) as live:
     with Acquisition(image_process_fn=live.hook) as acquisition:
         acquisition.acquire(multi_d_acquisition_events(num_time_points=8))
 stop_headless()
@@ -147,11 +156,11 @@ print(live.report)
 """
 
 
-def test_one_line_in_a_script_starts_a_run_and_waits_for_its_end(tmp_path):
+def test_one_line_in_a_script_starts_a_run_and_waits_for_its_end(tmp_path, keys):
     script = tmp_path / "script.py"
     script.write_text(SCRIPT)
     done = subprocess.run(
-        [sys.executable, "-W", "error::ResourceWarning", str(script), str(tmp_path), json.dumps(DARK)],
+        [sys.executable, "-W", "error::ResourceWarning", str(script), str(tmp_path), json.dumps(DARK), str(keys)],
         capture_output=True, text=True, timeout=180, check=False, cwd=tmp_path,
     )  # fmt: skip
     assert done.returncode == 0, done.stdout + done.stderr
