@@ -23,6 +23,7 @@ from quietscope.config.system import (
     SecuritySettings,
     StopSettings,
     StoreSettings,
+    ViewSettings,
 )
 
 __all__ = ["Settings"]
@@ -84,6 +85,9 @@ class Settings(Section):
 
     monitoring: MonitoringSettings = MonitoringSettings()
     """Watching a run from outside."""
+
+    view: ViewSettings = ViewSettings()
+    """The browser viewer."""
 
     stop: StopSettings = StopSettings()
     """When a run ends by itself."""

@@ -15,6 +15,7 @@ __all__ = [
     "SecuritySettings",
     "StopSettings",
     "StoreSettings",
+    "ViewSettings",
 ]
 
 
@@ -105,6 +106,19 @@ class SecuritySettings(Section):
 
     max_message_mb: float = Field(default=1074.0, gt=0, le=1074.0)
     """Largest message taken in over the ingest wire, megabytes; the default holds the largest frame there is."""
+
+
+class ViewSettings(Section):
+    """The browser viewer."""
+
+    host: str = Field(default="127.0.0.1", min_length=1, max_length=255)
+    """Address the viewer's web server listens on; anything but this computer's own needs a token, which is printed."""
+
+    port: int = Field(default=0, ge=0, le=65535)
+    """Port of the web server; 0 takes a free one."""
+
+    open_browser: bool = True
+    """Open the page in the default browser."""
 
 
 class StopSettings(Section):

@@ -13,7 +13,7 @@ from quietscope.daemon.runfolder import RunFolder
 
 __all__ = ["CHILDREN", "run_child"]
 
-CHILDREN = ("recorder", "processor", "trainer", "camera")
+CHILDREN = ("recorder", "processor", "trainer", "camera", "viewer")
 
 
 def run_child(arguments: Sequence[str]) -> int:
@@ -54,6 +54,10 @@ def run_child(arguments: Sequence[str]) -> int:
             from quietscope.daemon.camera import run_camera
 
             return run_camera(run, settings, parent, ingest=options["--ingest"])
+        if name == "viewer":
+            from quietscope.daemon.view_command import run_viewer_child
+
+            return run_viewer_child(run, settings, parent)
         from quietscope.daemon.trainer import Trainer
 
         return Trainer(run, settings, parent, ingest=options["--ingest"]).run()

@@ -48,6 +48,7 @@ Profile = Annotated[
 Method = Annotated[
     str | None, typer.Option("--method", help="Method: adaptive-sn2n, fm2s, noise2sr or poisson2void.")
 ]
+View = Annotated[bool, typer.Option("--view", help="Open the viewer in the browser.")]
 
 
 @app.command()
@@ -60,10 +61,11 @@ def demo(
     frames: Frames = None,
     idle: Idle = None,
     json_file: Json = None,
+    view: View = False,
 ) -> None:
     """Try everything on an embedded simulated microscope; writes demo.png."""
     settings = _settings(None, profile, changes, out=out, name=name, frames=frames, idle=idle)
-    raise typer.Exit(_run(settings, json_file, picture=Path("demo.png")))
+    raise typer.Exit(_run(settings, json_file, picture=Path("demo.png"), view=view))
 
 
 @app.command()
@@ -77,11 +79,12 @@ def watch(
     frames: Frames = None,
     idle: Idle = None,
     json_file: Json = None,
+    view: View = False,
 ) -> None:
     """Denoise the images that another program writes into FOLDER."""
     base = {"source": {"kind": "folder", "path": str(folder.absolute())}}
     settings = _settings(None, profile, changes, base, out=out, name=name, frames=frames, idle=idle)
-    raise typer.Exit(_run(settings, json_file))
+    raise typer.Exit(_run(settings, json_file, view=view))
 
 
 @app.command()
@@ -95,6 +98,7 @@ def run(
     frames: Frames = None,
     idle: Idle = None,
     json_file: Json = None,
+    view: View = False,
     until_eof: Annotated[
         bool,
         typer.Option("--until-eof", hidden=True, help="For programs that start runs: end with their pipe."),
@@ -102,7 +106,7 @@ def run(
 ) -> None:
     """Run as a settings file says."""
     settings = _settings(file, profile, changes, out=out, name=name, frames=frames, idle=idle)
-    raise typer.Exit(_run(settings, json_file, until_eof=until_eof))
+    raise typer.Exit(_run(settings, json_file, view=view, until_eof=until_eof))
 
 
 @app.command()
@@ -131,6 +135,7 @@ def micromanager(
     frames: Frames = None,
     idle: Idle = None,
     json_file: Json = None,
+    view: View = False,
 ) -> None:
     """Acquire what PLAN says with Micro-Manager, and denoise it live."""
     from quietscope.adapters.micromanager.acquire import check
@@ -142,7 +147,7 @@ def micromanager(
     settings = _settings(None, profile, changes, base, out=out, name=name, frames=frames, idle=idle)
     if isinstance(settings.source, MicroManagerSettings):
         check(settings.source)
-    raise typer.Exit(_run(settings, json_file))
+    raise typer.Exit(_run(settings, json_file, view=view))
 
 
 @app.command()
@@ -153,10 +158,11 @@ def resume(
         bool, typer.Option("--follow", help="Go on watching the run's folder afterwards.")
     ] = False,
     json_file: Json = None,
+    view: View = False,
 ) -> None:
     """Finish a run that was aborted or died: take what it missed in its folder, denoise what is not denoised."""
     found = RunFolder.existing(folder)
-    raise typer.Exit(_run(load_settings(found.settings), json_file, resume=found, follow=follow))
+    raise typer.Exit(_run(load_settings(found.settings), json_file, resume=found, follow=follow, view=view))
 
 
 @app.command()
@@ -239,6 +245,26 @@ def denoise(
     chosen = None if model is None else model.expanduser().absolute()
     settings = _settings(None, profile, changes, base, out=out, name=name, method=method, model=chosen)
     raise typer.Exit(_run(settings, json_file))
+
+
+@app.command()
+def view(
+    folder: Annotated[Path, typer.Argument(metavar="RUN", help="Folder of a run, going on or ended.")],
+    *,
+    host: Annotated[
+        str | None,
+        typer.Option("--host", help="Address to listen on; 0.0.0.0 lets others look, with a token."),
+    ] = None,
+    port: Annotated[int | None, typer.Option("--port", help="Port of the page; 0 takes a free one.")] = None,
+    browser: Annotated[bool, typer.Option(help="Open the page in the default browser.")] = True,
+) -> None:
+    """Look at a run in the browser: raw beside denoised, everything recorded so far, and live."""
+    from quietscope.daemon.view_command import view_run
+
+    run_folder = RunFolder.to_look_at(folder)
+    given = {"view.host": host, "view.port": port, "view.open_browser": None if browser else "false"}
+    changes = [f"{key}={value}" for key, value in given.items() if value is not None]
+    raise typer.Exit(view_run(run_folder, load_settings(run_folder.settings, None, changes)))
 
 
 @app.command()

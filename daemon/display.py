@@ -10,11 +10,12 @@ from rich.table import Table
 from rich.text import Text
 
 from quietscope.daemon.child import Event
+from quietscope.daemon.event_words import words_of
 
 __all__ = ["Display"]
 
 _PLAIN_EVERY_S = 10.0
-_COLOURS = {"info": "default", "warning": "yellow", "error": "red"}
+_COLOURS = {"info": "default", "good": "green", "warning": "yellow", "error": "red"}
 
 
 class Display:
@@ -75,60 +76,32 @@ class Display:
             self._console.print(self._line(), highlight=False, soft_wrap=True)
 
     def _say(self, event: Event) -> None:
-        match event["event"]:
-            case "log":
-                self._print(event["text"], _COLOURS.get(event["level"], "default"))
-            case "series":
-                height, width = event["shape"]
-                self._print(
-                    f"series: {width} × {height}, {event['dtype']}, channels {', '.join(event['channels'])}"
-                )
-            case "ready" if event["from"] == "processor":
-                self._addresses = event["endpoint"]
-                self._print(f"viewers connect to {event['endpoint']}")
-            case "verdict":
-                self._on_verdict(event)
-            case "model_live":
-                self._print(
-                    f"channel {event['channel']}: model {event['model_id']} is live on {event['provider']}",
-                    "green",
-                )
-            case "rejected":
-                self._on_rejected(event)
-            case "intake_ended":
-                self._print(f"intake ended: {event['reason']}; {event['received']} frames received")
-            case "fatal":
-                self._print(event["text"], "bold red")
-            case "stop":
-                self._print(f"{event['reason']}: finishing what is there (once more to stop at once)")
-            case _:
-                pass
+        if event["event"] == "ready" and event["from"] == "processor":
+            self._addresses = event["endpoint"]
+        if event["event"] == "verdict":
+            self._training.pop(event["channel"], None)
+        words = words_of(event)
+        if words is None or (event["event"] == "rejected" and not self._is_told()):
+            return
+        self._print(
+            words.text, "bold red" if event["event"] == "fatal" else _COLOURS.get(words.level, "default")
+        )
 
     def _on_training(self, event: Event) -> None:
         loss = "" if event.get("loss") is None else f", loss {event['loss']:.3g}"
         self._training[event["channel"]] = (
             f"{event['name']}: {event['used']:.0%}, step {event.get('step', 0)}{loss}"
         )
-        if event["used"] == 0.0:
-            self._print(f"training {event['name']} on {event['frames']} frames")
+        words = words_of(event)
+        if words is not None:
+            self._print(words.text)
 
-    def _on_verdict(self, event: Event) -> None:
-        self._training.pop(event["channel"], None)
-        seconds = event["figures"].get("training_s", 0.0)
-        if event["accepted"]:
-            self._print(f"{event['name']}: model accepted after {seconds:.0f} s. {event['reason']}", "green")
-        else:
-            self._print(
-                f"{event['name']}: model NOT accepted, the channel stays on preview. {event['reason']}",
-                "yellow",
-            )
-
-    def _on_rejected(self, event: Event) -> None:
+    def _is_told(self) -> bool:
+        """Whether one more rejected frame is worth a line."""
         self._rejected += 1
-        if self._rejected <= 20:
-            self._print(f"rejected {event['name']} ({event['reason']}): {event['detail']}", "yellow")
-        elif self._rejected == 21:
+        if self._rejected == 21:
             self._print("further rejected frames are counted, and named in the ledger only", "yellow")
+        return self._rejected <= 20
 
     def _print(self, text: str, style: str = "default") -> None:
         self._console.print(

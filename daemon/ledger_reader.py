@@ -244,6 +244,24 @@ class LedgerReader:
         )
         return [FrameKey(*r) for r in rows]
 
+    def extent(self, *, after: int = 0) -> tuple[int, FrameKey] | None:
+        """Last id and largest t, c, z and p of the frames with id above `after`; None without any."""
+        row = self._rows("SELECT max(id), max(t), max(c), max(z), max(p) FROM frame WHERE id > ?", after)[0]
+        return None if row[0] is None else (int(row[0]), FrameKey(*row[1:]))
+
+    def states_over_time(self, length: int, parts: int) -> list[tuple[int, str, int]]:
+        """(part, state, number of frames) with the time points 0 … `length` − 1 in `parts` equal parts."""
+        return self._rows(
+            "SELECT t * ? / ?, state, count(*) FROM frame WHERE t < ? GROUP BY 1, 2", parts, length, length
+        )
+
+    def live_publications(self, *, after: int = 0) -> list[tuple[int, int, int]]:
+        """(id, received_ns, published_ns) of frames denoised live, with id above `after`."""
+        return self._rows(
+            "SELECT id, received_ns, published_ns FROM frame WHERE id > ? AND live = 1 ORDER BY id LIMIT 2000",
+            after,
+        )
+
     def checksums(self) -> dict[FrameKey, int]:
         """CRC-32 of every committed raw frame."""
         return {FrameKey(*r[:4]): r[4] for r in self._rows("SELECT t, c, z, p, crc32 FROM frame")}

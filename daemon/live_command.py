@@ -6,7 +6,7 @@ import signal
 import sys
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from types import FrameType
 
@@ -20,12 +20,14 @@ from quietscope.config.sources import SimulatorSettings
 from quietscope.daemon.child import Event
 from quietscope.daemon.display import Display
 from quietscope.daemon.doctor_command import preflight
+from quietscope.daemon.ending import Ending
 from quietscope.daemon.engine import Engine
 from quietscope.daemon.metrics import Metrics
 from quietscope.daemon.metrics_server import MetricsServer
 from quietscope.daemon.picture import write_panel
 from quietscope.daemon.runfolder import RunFolder
 from quietscope.daemon.summary import Summary, summarise
+from quietscope.daemon.view_command import ViewerProcess
 
 __all__ = ["run_live"]
 
@@ -38,6 +40,7 @@ def run_live(
     resume: RunFolder | None = None,
     follow: bool = False,
     until_eof: bool = False,
+    view: bool = False,
 ) -> int:
     """Run to the end and report.
 
@@ -55,6 +58,8 @@ def run_live(
         With `resume`: go on watching the run's folder.
     until_eof
         Stop when standard input ends, since the program that started the run has gone.
+    view
+        Open the viewer beside the run; on a terminal it stays open afterwards, until Ctrl-C.
 
     Returns
     -------
@@ -67,33 +72,60 @@ def run_live(
         raise RunError(msg)
     if resume is None:
         preflight(settings, console)
-    with Display(console) as display:
-        metrics = Metrics()
+    with ExitStack() as stack:
+        with Display(console) as display:
+            metrics = Metrics()
 
-        def on_event(event: Event) -> None:
-            metrics.event(event)
-            display.event(event)
+            def on_event(event: Event) -> None:
+                metrics.event(event)
+                display.event(event)
 
-        engine = Engine(settings, on_event=on_event, resume=resume, follow=follow)
-        console.print(f"run folder: {engine.run_folder.root}", highlight=False, soft_wrap=True)
-        if until_eof:
-            threading.Thread(target=_stop_at_eof, args=(engine,), name="eof", daemon=True).start()
-        with _interrupts(engine), _served(metrics, settings, console):
-            ending = engine.run()
+            engine = Engine(settings, on_event=on_event, resume=resume, follow=follow)
+            console.print(f"run folder: {engine.run_folder.root}", highlight=False, soft_wrap=True)
+            viewer = stack.enter_context(ViewerProcess(engine.run_folder, console)) if view else None
+            if until_eof:
+                threading.Thread(target=_stop_at_eof, args=(engine,), name="eof", daemon=True).start()
+            with _interrupts(engine), _served(metrics, settings, console):
+                ending = engine.run()
+        summary = _report(
+            console,
+            engine.run_folder,
+            settings,
+            ending,
+            display.peak_mb,
+            json_file=json_file,
+            picture=picture,
+        )
+        if viewer is not None:
+            viewer.stay()
+    return 0 if summary.is_good else 1
+
+
+def _report(
+    console: Console,
+    run: RunFolder,
+    settings: Settings,
+    ending: Ending,
+    peak_mb: dict[str, float],
+    *,
+    json_file: Path | None,
+    picture: Path | None,
+) -> Summary:
+    """Write and print what became of a run."""
     truth: TruthSource | None = (
         Simulator(settings.source) if isinstance(settings.source, SimulatorSettings) else None
     )
-    summary = summarise(engine.run_folder, ending, truth)
+    summary = summarise(run, ending, truth)
     text = json.dumps(summary.figures, indent=1)
-    _write(engine.run_folder.summary, text)
+    _write(run.summary, text)
     if json_file is not None:
         _write(json_file, text)
-    _print_summary(console, summary, display.peak_mb)
-    if picture is not None and truth is not None and write_panel(engine.run_folder, truth, picture):
+    _print_summary(console, summary, peak_mb)
+    if picture is not None and truth is not None and write_panel(run, truth, picture):
         console.print(f"picture: {picture.resolve()}", highlight=False, soft_wrap=True)
     for fault in summary.faults:
         console.print(f"[bold red]fault:[/] {fault}", highlight=False, soft_wrap=True)
-    return 0 if summary.is_good else 1
+    return summary
 
 
 @contextmanager

@@ -60,21 +60,38 @@ class RunFolder:
         quietscope.config.RunError
             If it is no run folder, or the run is still going on.
         """
+        run = cls.to_look_at(root)
+        for name, pid in run.alive().items():
+            msg = f"the run {run.root} is still going on (its {name} is process {pid}); end it first with Ctrl-C"
+            raise RunError(msg)
+        return run
+
+    @classmethod
+    def to_look_at(cls, root: Path) -> "RunFolder":
+        """Open the folder of a run for reading; it may be going on.
+
+        Raises
+        ------
+        quietscope.config.RunError
+            If it is no run folder.
+        """
         run = cls(root.resolve())
         if not (run.ledger.is_file() and run.settings.is_file()):
             msg = f"{run.root} is no run folder (it needs ledger.db and settings.toml); give the folder of a run"
             raise RunError(msg)
-        for name, pid in run._pids().items():
-            if _is_child_of(pid, run.root):
-                msg = f"the run {run.root} is still going on (its {name} is process {pid}); end it first with Ctrl-C"
-                raise RunError(msg)
         return run
 
-    def _pids(self) -> dict[str, int]:
+    def alive(self) -> dict[str, int]:
+        """Process numbers by name of the run's processes that are alive; empty once the run has ended."""
+        pids = self.addresses().get("pids", {})
+        return {name: pid for name, pid in pids.items() if _is_child_of(pid, self.root)}
+
+    def addresses(self) -> dict[str, Any]:
+        """What ``endpoints.json`` says: ``publish``, ``ingest``, ``news`` and ``pids``; empty if nothing yet."""
         try:
             content = json.loads(self.endpoints.read_text(encoding="utf-8"))
-            return {str(name): int(pid) for name, pid in content["pids"].items()}
-        except (OSError, ValueError, KeyError, TypeError):
+            return {**content, "pids": {str(name): int(pid) for name, pid in content["pids"].items()}}
+        except (OSError, ValueError, KeyError, TypeError, AttributeError):
             return {}
 
     @property

@@ -1,0 +1,218 @@
+"""One browser: sends what it asked for, never more than it has acknowledged.
+
+At most one picture and one report are under way to a browser at any time, so a browser that stalls costs one
+picture of memory and no time; when it wakes up it gets the newest.
+"""
+
+import asyncio
+import contextlib
+import json
+import time
+from dataclasses import dataclass, replace
+from typing import Protocol
+
+from quietscope.adapters.frame import FrameKey
+from quietscope.adapters.ome_zarr.layout import KINDS
+from quietscope.adapters.viewer.archive import Archive, Snapshot
+from quietscope.adapters.viewer.hub import Hub
+from quietscope.adapters.viewer.link import Link
+from quietscope.adapters.viewer.pictures import Picture, encode_picture, plane_nbytes
+from quietscope.adapters.viewer.reporting import Report
+from quietscope.adapters.viewer.wanted import Acknowledged, Wanted, from_browser
+from quietscope.config.errors import StoreError
+
+__all__ = ["BrowserSocket", "Session"]
+
+_REFINE_S = 0.6
+"""A coarse picture that stays on screen for so long is sent again in full."""
+
+
+class BrowserSocket(Protocol):
+    """What a session needs of a WebSocket."""
+
+    async def receive_text(self) -> str:
+        """Next message of the browser."""
+
+    async def send_text(self, data: str) -> None:
+        """Send text; waits while the link is full."""
+
+    async def send_bytes(self, data: bytes) -> None:
+        """Send bytes; waits while the link is full."""
+
+
+class Session:
+    """Serves one browser until it leaves.
+
+    Parameters
+    ----------
+    socket
+        The browser.
+    archive, hub
+        Where stored and live pictures come from.
+    report
+        Gives what is new in the run for this browser.
+    """
+
+    def __init__(self, socket: BrowserSocket, archive: Archive, hub: Hub, report: Report) -> None:
+        self._socket = socket
+        self._archive = archive
+        self._hub = hub
+        self._report = report
+        self._link = Link()
+        self._wake = asyncio.Event()
+        self._wanted: Wanted | None = None
+        self._snapshot: Snapshot | None = None
+        self._number = 0
+        self._under_way: dict[str, tuple[int, int, float]] = {}
+        self._shown: dict[int, _Shown] = {}
+        self._coarse: dict[int, tuple[float, Picture]] = {}
+        self._last_channel = -1
+
+    def picture_came(self) -> None:
+        """A new picture is in the hub; called in the event loop."""
+        if self._wanted is not None and self._wanted.follow:
+            self._wake.set()
+
+    def run_changed(self, snapshot: Snapshot) -> None:
+        """The run was looked at; called in the event loop."""
+        self._report.note(snapshot)
+        self._snapshot = snapshot
+        self._wake.set()
+
+    async def run(self) -> None:
+        """Serve until the browser leaves; what the socket raises then goes to the caller."""
+        sender = asyncio.create_task(self._send_for_ever())
+        receiver = asyncio.create_task(self._receive_for_ever())
+        try:
+            done, _ = await asyncio.wait({sender, receiver}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for task in (sender, receiver):
+                task.cancel()
+            await asyncio.gather(sender, receiver, return_exceptions=True)
+        for task in done:
+            task.result()
+
+    async def _receive_for_ever(self) -> None:
+        while True:
+            message = from_browser(await self._socket.receive_text())
+            if isinstance(message, Acknowledged):
+                self._acknowledge(message)
+            else:
+                self._want(message)
+            self._wake.set()
+
+    def _acknowledge(self, message: Acknowledged) -> None:
+        for what, (number, nbytes, sent_at) in self._under_way.items():
+            if number == message.number:
+                self._link.measured(nbytes, time.monotonic() - sent_at - message.busy_ms / 1e3)
+                del self._under_way[what]
+                return
+
+    def _want(self, wanted: Wanted) -> None:
+        old = self._wanted
+        self._wanted = wanted
+        if old is None or (old.streams, old.detail) != (wanted.streams, wanted.detail):
+            self._shown.clear()
+        self._shown = {c: what for c, what in self._shown.items() if c in wanted.channels}
+        self._coarse.clear()
+
+    async def _send_for_ever(self) -> None:
+        while True:
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._wake.wait(), _REFINE_S if self._coarse else None)
+            self._wake.clear()
+            if "report" not in self._under_way and self._snapshot is not None:
+                await self._send_report(self._snapshot)
+            if "picture" not in self._under_way and self._wanted is not None:
+                await self._send_next(self._wanted)
+
+    async def _send_report(self, snapshot: Snapshot) -> None:
+        self._snapshot = None
+        content = {"type": "report", **self._report.news(snapshot), "number": self._begin("report", 0)}
+        await self._socket.send_text(json.dumps(content, separators=(",", ":"), allow_nan=False))
+
+    async def _send_next(self, wanted: Wanted) -> None:
+        """Send the next thing that is due: a new picture, channels in turn, or a coarse one again in full."""
+        for channel in sorted(wanted.channels, key=lambda c: (c <= self._last_channel, c)):
+            live = self._live(wanted, channel)
+            key = live[1].key if live is not None else self._stored_key(wanted, channel)
+            if key is None:
+                continue
+            shown = _Shown(key, None if live is None else live[0], self._report.denoised)
+            if shown.is_as_good_as(self._shown.get(channel)):
+                continue
+            picture = await asyncio.to_thread(self._fetch, key, None if live is None else live[1])
+            self._shown[channel] = replace(shown, complete=not picture.note)
+            self._last_channel = channel
+            await self._send_picture(picture, wanted)
+            return
+        now = time.monotonic()
+        for channel, (since, picture) in self._coarse.items():
+            if now - since >= _REFINE_S:
+                del self._coarse[channel]
+                await self._send_picture(picture, wanted, refine=True)
+                return
+
+    def _live(self, wanted: Wanted, channel: int) -> tuple[int, Picture] | None:
+        """What is new on the wire, where the browser follows it."""
+        found = self._hub.newest(channel) if wanted.follow else None
+        if found is None:
+            return None
+        key = found[1].key
+        fits = wanted.z in {None, key.z} and wanted.p in {None, key.p}
+        return found if fits else None
+
+    def _stored_key(self, wanted: Wanted, channel: int) -> FrameKey | None:
+        last = self._report.lengths.t - 1
+        if last < 0:
+            return None
+        return FrameKey(last if wanted.follow else min(wanted.t, last), channel, wanted.z or 0, wanted.p or 0)
+
+    def _fetch(self, key: FrameKey, live: Picture | None) -> Picture:
+        """Complete a picture from the store."""
+        planes = {} if live is None else dict(live.planes)
+        for kind in KINDS:
+            if kind not in planes and not (kind == "denoised" and live is not None):
+                with contextlib.suppress(StoreError):
+                    planes[kind] = self._archive.read(kind, key)
+        if live is not None:
+            return replace(live, planes=planes)
+        note = "" if "denoised" in planes else ("not denoised yet" if "raw" in planes else "not recorded")
+        return Picture(key, planes, note=note)
+
+    async def _send_picture(self, picture: Picture, wanted: Wanted, *, refine: bool = False) -> None:
+        chosen = picture.only(wanted.streams)
+        side = max((max(plane.shape) for plane in chosen.planes.values()), default=1)
+        least = -(-side // wanted.max_side)
+        factor = least
+        if wanted.detail == "auto" and not refine:
+            factor = max(least, self._link.factor(plane_nbytes(chosen)))
+        if factor > least:
+            self._coarse[picture.key.c] = time.monotonic(), picture
+        else:
+            self._coarse.pop(picture.key.c, None)
+        number = self._number + 1
+        data = await asyncio.to_thread(encode_picture, chosen, number, factor)
+        self._begin("picture", len(data))
+        await self._socket.send_bytes(data)
+
+    def _begin(self, what: str, nbytes: int) -> int:
+        self._number += 1
+        self._under_way[what] = self._number, nbytes, time.monotonic()
+        return self._number
+
+
+@dataclass(frozen=True, slots=True)
+class _Shown:
+    """What a browser was last sent of a channel."""
+
+    key: FrameKey
+    serial: int | None
+    denoised: int
+    complete: bool = True
+
+    def is_as_good_as(self, old: "_Shown | None") -> bool:
+        """Whether sending it would bring nothing new; a stored plane may have been denoised meanwhile."""
+        if old is None or (self.key, self.serial) != (old.key, old.serial):
+            return False
+        return old.complete or self.denoised == old.denoised

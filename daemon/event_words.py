@@ -1,0 +1,63 @@
+"""What the events of a run say to people."""
+
+from typing import NamedTuple
+
+from quietscope.daemon.child import Event
+
+__all__ = ["Words", "words_of"]
+
+
+class Words(NamedTuple):
+    """An event in words."""
+
+    level: str
+    """``info``, ``good``, ``warning`` or ``error``."""
+
+    text: str
+
+
+def words_of(event: Event) -> Words | None:  # noqa: PLR0911 - a table
+    """Words for an event, or None for one that is no news to people.
+
+    Parameters
+    ----------
+    event
+        As a process of the run has sent it.
+    """
+    match event["event"], event.get("from"):
+        case "log", _:
+            return Words(event["level"], event["text"])
+        case "series", _:
+            height, width = event["shape"]
+            names = ", ".join(event["channels"])
+            return Words("info", f"series: {width} × {height}, {event['dtype']}, channels {names}")
+        case "ready", "processor":
+            return Words("info", f"viewers connect to {event['endpoint']}")
+        case "training", _ if event["used"] == 0.0:
+            return Words("info", f"training {event['name']} on {event['frames']} frames")
+        case "verdict", _:
+            return _verdict(event)
+        case "model_live", _:
+            return Words(
+                "good",
+                f"channel {event['channel']}: model {event['model_id']} is live on {event['provider']}",
+            )
+        case "rejected", _:
+            return Words("warning", f"rejected {event['name']} ({event['reason']}): {event['detail']}")
+        case "intake_ended", _:
+            return Words("info", f"intake ended: {event['reason']}; {event['received']} frames received")
+        case "fatal", _:
+            return Words("error", event["text"])
+        case "stop", _:
+            return Words("info", f"{event['reason']}: finishing what is there (once more to stop at once)")
+        case _:
+            return None
+
+
+def _verdict(event: Event) -> Words:
+    seconds = event["figures"].get("training_s", 0.0)
+    if event["accepted"]:
+        return Words("good", f"{event['name']}: model accepted after {seconds:.0f} s. {event['reason']}")
+    return Words(
+        "warning", f"{event['name']}: model NOT accepted, the channel stays on preview. {event['reason']}"
+    )
