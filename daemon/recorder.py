@@ -243,9 +243,9 @@ class Recorder:
         )
 
     def _fatal(self, text: str) -> None:
-        if self._life.fatal is None:
+        if self._life.fatal is None:  # a full disk is one fault, not one for each frame
             self._life.fatal = text
-        self._parent.emit("fatal", text=text)
+            self._parent.emit("fatal", text=text)
 
     def _shut_down(self, source_thread: threading.Thread | None) -> int:
         life = self._life
