@@ -8,7 +8,7 @@ says that it is on disk. `docs/protocol.md` specifies the messages.
 import json
 import time
 import uuid
-from collections import OrderedDict
+from collections import OrderedDict, deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,6 +25,9 @@ __all__ = ["PROTOCOL", "Ack", "IngestClient", "decode_message", "encode_message"
 
 PROTOCOL = "quietscope-ingest/1"
 MAX_HEADER = 1 << 20
+
+_ANSWERS = 1 << 16
+"""Answers kept for `IngestClient.poll`; the oldest are forgotten by a sender that never asks."""
 
 
 def encode_message(header: Mapping[str, Any], pixels: Pixels | None = None) -> list[bytes | memoryview]:
@@ -145,6 +148,7 @@ class IngestClient:
         self._number = 0
         self._bytes = 0
         self._open: OrderedDict[int, tuple[list[bytes | memoryview], int, float]] = OrderedDict()
+        self._answers: deque[Ack] = deque(maxlen=_ANSWERS)
         try:
             use_client_keys(self._socket, keys)
             self._socket.connect(endpoint)
@@ -190,7 +194,7 @@ class IngestClient:
         """
         deadline = time.monotonic() + timeout_s
         while not self.has_room:
-            self.poll(timeout_s=0.1)
+            self._receive(timeout_s=0.1)
             if time.monotonic() > deadline:
                 msg = (
                     f"the recorder at {self._endpoint} has acknowledged nothing for {timeout_s:g} s while"
@@ -222,8 +226,13 @@ class IngestClient:
         )
 
     def poll(self, *, timeout_s: float = 0.0) -> list[Ack]:
-        """Answers that have come, waiting at most `timeout_s` seconds for the first."""
-        acks: list[Ack] = []
+        """Answers that have come since the last call, waiting at most `timeout_s` seconds for the first."""
+        self._receive(timeout_s=0.0 if self._answers else timeout_s)
+        answers = list(self._answers)
+        self._answers.clear()
+        return answers
+
+    def _receive(self, *, timeout_s: float) -> None:
         wait_ms = int(timeout_s * 1000)
         while self._socket.poll(wait_ms):
             wait_ms = 0
@@ -233,15 +242,14 @@ class IngestClient:
                     held = self._open.pop(number, None)
                     if held is not None:
                         self._bytes -= held[1]
-                        acks.append(Ack(number, status, reason))
+                        self._answers.append(Ack(number, status, reason))
         self._resend()
-        return acks
 
     def flush(self, timeout_s: float) -> bool:
         """Wait until everything is acknowledged; False if that took longer than `timeout_s` seconds."""
         deadline = time.monotonic() + timeout_s
         while self._open and time.monotonic() < deadline:
-            self.poll(timeout_s=0.1)
+            self._receive(timeout_s=0.1)
         return not self._open
 
     def close(self) -> None:

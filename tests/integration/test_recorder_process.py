@@ -110,6 +110,15 @@ def test_acknowledged_means_on_disk_and_in_the_ledger(recorder):
         assert zlib.crc32(kept.tobytes()) == checksum
 
 
+def test_answers_that_come_while_a_sender_waits_for_room_are_kept_for_it(recorder):
+    one = recorder()
+    with IngestClient(one.endpoint, sender="test", budget=1) as client:
+        client.send("series", series=SERIES)
+        numbers = [client.send_frame(FrameKey(t), pixels(t)) for t in range(5)]
+        answers = collect(client, 6)
+    assert {answers[n] for n in numbers} == {"stored"}
+
+
 def test_kill_in_mid_stream_leaves_every_acknowledged_frame(recorder):
     one = recorder()
     with IngestClient(one.endpoint, sender="test") as client:
