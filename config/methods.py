@@ -64,10 +64,10 @@ class Poisson2VoidSettings(Section):
     width: int = Field(default=16, ge=8, le=96, multiple_of=8)
     """Feature maps of the network (paper: 48)."""
 
-    patch: int = Field(default=64, ge=32, le=512, multiple_of=32)
-    """Side of the training patches, pixels (paper: 128)."""
+    patch: int = Field(default=128, ge=64, le=512, multiple_of=32)
+    """Side of the training patches, pixels (paper: 128); small ones teach the network their edges."""
 
-    batch: int = Field(default=8, ge=1, le=256)
+    batch: int = Field(default=2, ge=1, le=256)
     """Patches per training step (paper: 1)."""
 
     learning_rate: float = Field(default=3e-3, gt=0, le=0.1)

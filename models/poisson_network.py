@@ -10,6 +10,7 @@ from torch.nn import functional
 
 from quietscope.models.blind_spot import BlindSpotNet
 from quietscope.models.method import TrueOutput
+from quietscope.models.poisson_posterior import LEAST_BEND
 
 __all__ = ["Estimate", "PoissonNetwork"]
 
@@ -136,6 +137,6 @@ class PoissonNetwork(TrueOutput):
         last = logits.shape[1] - 1
         index = logits.argmax(dim=1, keepdim=True)
         middle, left, right = (torch.gather(logits, 1, (index + step).clamp(0, last)) for step in (0, -1, 1))
-        bend = (2 * middle - left - right).clamp(min=1e-12)
+        bend = (2 * middle - left - right).clamp(min=LEAST_BEND)
         place = (index + (right - left) / (2 * bend)).clamp(0, last)
         return ((self._root + place * self._step).square() - self._at_zero) / self._per_unit

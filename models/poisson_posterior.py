@@ -24,6 +24,9 @@ from quietscope.config.errors import ModelError
 
 __all__ = ["Estimates", "log_likelihood", "poisson_estimates", "poisson_levels"]
 
+LEAST_BEND = 0.01
+"""Least curvature of a peak, nats per level squared: the vertex of a flatter one would amplify rounding."""
+
 Float64 = NDArray[np.float64]
 
 
@@ -142,6 +145,6 @@ def _peak(logits: Float64, roots: Float64) -> Float64:
     middle, left, right = (
         np.take_along_axis(logits, np.clip(index + step, 0, last), axis=-1)[..., 0] for step in (0, -1, 1)
     )
-    bend = np.maximum(2 * middle - left - right, 1e-12)
+    bend = np.maximum(2 * middle - left - right, LEAST_BEND)
     place = np.clip(index[..., 0] + (right - left) / (2 * bend), 0, last)
     return np.asarray(roots[0] + place * (roots[1] - roots[0]), dtype=np.float64)

@@ -8,6 +8,7 @@ from PIL import Image
 
 from quietscope.config import Settings
 from quietscope.models.export import export_onnx, parity_error
+from quietscope.models.gaussian import blur
 from quietscope.models.method import TrueOutput
 from quietscope.models.poisson2void import photon_scale, prepare
 from quietscope.models.poisson_network import PoissonNetwork
@@ -16,7 +17,7 @@ from quietscope.models.protocols import StepBudget, TrainingSet
 from quietscope.models.quality import psnr, slope
 from quietscope.models.training import train
 
-SMALL = {"bins": 32, "width": 8, "patch": 32, "batch": 4, "learning_rate": 5e-3}
+SMALL = {"bins": 32, "width": 8, "patch": 64, "batch": 2, "learning_rate": 5e-3}
 
 
 def _settings(training=None, **method):
@@ -152,16 +153,16 @@ def test_noise_that_brightness_does_not_change_counts_as_very_many_photons():
 
 
 def test_training_denoises_keeps_intensities_and_says_what_it_measured():
-    frames = _frames(2)
+    *frames, later = _frames(9)
     told = []
-    settings = _settings(width=16, batch=8, learning_rate=3e-3)
+    settings = _settings(width=16, batch=4, learning_rate=3e-3)
     model = train(_set(frames), settings, StepBudget(200), told.append)
     truth = 100 + 6.0 * _truth()
-    later = _frames(3)[2]
     denoised = _denoise(model, later)
     data_range = float(np.ptp(truth))
     gained = psnr(truth, denoised, data_range) - psnr(truth, later, data_range)
-    assert gained > 5
+    assert gained > 11
+    assert psnr(truth, denoised, data_range) > psnr(truth, blur(later.astype(np.float32), 1.5), data_range)
     assert slope(truth, denoised) == pytest.approx(1, abs=0.03)
     assert told[-1].loss < told[0].loss
     assert model.figures["electron_gain"] == pytest.approx(6.0, rel=0.1)
@@ -169,7 +170,7 @@ def test_training_denoises_keeps_intensities_and_says_what_it_measured():
     assert abs(model.figures["twin_correlation"]) < 0.15
     assert all(np.isfinite(value) for value in model.figures.values())
     scaled = {e: psnr(truth, _denoise(model, later, e), data_range) for e in ("prior", "map", "posterior")}
-    assert min(scaled.values()) > psnr(truth, later, data_range) + 2
+    assert scaled["posterior"] >= scaled["prior"] > psnr(truth, later, data_range) + 10
 
 
 def test_unit_gain_takes_grey_levels_for_photo_electrons():
