@@ -251,12 +251,11 @@ class Recorder:
         life = self._life
         life.stop_source.set()
         self._intake.end()
-        if life.fatal is None:
-            self._vault.drain(_DRAIN_S)
+        drained = life.fatal is None and self._vault.drain(_DRAIN_S)
         self._vault.close()
         if source_thread is not None:
             source_thread.join(timeout=10)
-        if self._leftovers is not None and life.fatal is None:
+        if self._leftovers is not None and drained and life.fatal is None:
             self._leftovers.clear()
         before = 0 if self._leftovers is None else self._leftovers.received
         self._committer.put(MetaRow("received", max(before, self._intake.received)))
