@@ -137,7 +137,10 @@ def _ports(settings: Settings) -> Check:
         ("monitoring.port", f"tcp://127.0.0.1:{settings.monitoring.port or 0}"),
     ):
         parts = urlsplit(endpoint)
-        host, port = parts.hostname or "", parts.port or 0
+        try:
+            host, port = parts.hostname or "", parts.port or 0
+        except ValueError as error:
+            return Check("ports", "no-go", f"{setting} = {endpoint} is no address: {error}")
         with socket.socket() as probe:
             if os.name != "nt":
                 probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

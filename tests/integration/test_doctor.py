@@ -58,6 +58,12 @@ def test_a_port_in_use_is_a_no_go(tmp_path):
     assert "publish.endpoint" in words
 
 
+def test_a_port_that_cannot_be_is_a_no_go(tmp_path):
+    state, words = states(tmp_path, "publish.endpoint=tcp://127.0.0.1:99999")["ports"]
+    assert state == "no-go"
+    assert "publish.endpoint" in words
+
+
 def test_an_open_address_without_keys_is_a_no_go(tmp_path):
     state, words = states(tmp_path, "recorder.endpoint=tcp://0.0.0.0:0")["ports"]
     assert state == "no-go"
