@@ -189,6 +189,9 @@ def _source(settings: Settings) -> Check:
         try:
             with os.scandir(folder) as entries:
                 count = sum(1 for _ in entries)
+        except NotADirectoryError:
+            words = f"{folder} is a file; give the folder that holds it, or use: quietscope denoise {folder}"
+            return Check("source", "no-go", words)
         except OSError as error:
             return Check(
                 "source", "no-go", f"the folder {folder} cannot be read ({error.strerror}); correct its path"
