@@ -73,6 +73,8 @@ def run_checks(settings: Settings, *, quick: bool = False) -> Iterator[Check]:
         ("versions", _versions),
         ("source", lambda: _source(settings)),
     ]
+    if settings.training.model is not None:
+        probes.append(("model", lambda: _model(settings)))
     if not quick:
         probes += [
             ("write rate", lambda: _write_rate(settings, series)),
@@ -198,6 +200,18 @@ def _source(settings: Settings) -> Check:
             )
         return Check("source", "go", f"the folder {folder} can be read, {count} entries")
     return Check("source", "go", f"{source.kind}")
+
+
+def _model(settings: Settings) -> Check:
+    named = settings.training.model
+    assert named is not None
+    if named.is_file() or (named.is_dir() and any(named.glob("c*.onnx"))):
+        return Check("model", "go", f"{named} is there")
+    words = (
+        f"there is no model at {named}: frames would be recorded and not denoised; give an ONNX file or a folder "
+        "with c0.onnx"
+    )
+    return Check("model", "caution", words)
 
 
 def _write_rate(settings: Settings, series: Series) -> Check:

@@ -132,8 +132,8 @@ class IngestServer:
         with self._wake_lock:
             try:
                 self._waker.send(b"", zmq.NOBLOCK)
-            except zmq.Again:
-                return  # the thread has plenty of reasons to wake already
+            except zmq.ZMQError:
+                return  # the thread has plenty of reasons to wake already, or has ended
 
     def _run(self) -> None:
         poller = zmq.Poller()
