@@ -12,6 +12,7 @@ from quietscope.adapters.frame import Frame, Series
 from quietscope.adapters.ome_zarr import StoreWriter
 from quietscope.adapters.protocols import Source
 from quietscope.config import QuietscopeError, Settings
+from quietscope.config.sources import RunSourceSettings
 from quietscope.config.system import StopSettings
 from quietscope.daemon.alarm import QueueAlarm
 from quietscope.daemon.committer import Committer
@@ -168,7 +169,9 @@ class Recorder:
             return
         match command.get("command"):
             case "stop":
-                self._life.abandoned = not self._follows and not self._life.source_ended.is_set()
+                # Of an earlier run the rest can still be taken; a folder delivers all that is there before it ends.
+                unfinished = not self._follows or isinstance(self._settings.source, RunSourceSettings)
+                self._life.abandoned = unfinished and not self._life.source_ended.is_set()
                 self._life.reason = self._life.reason or str(command.get("reason", "stopped"))
                 self._life.stop_source.set()
             case "finish":
