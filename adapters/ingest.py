@@ -59,6 +59,9 @@ def decode_message(parts: Sequence[bytes | memoryview]) -> tuple[dict[str, Any],
     except (ValueError, RecursionError) as error:
         msg = f"header is not JSON: {error}"
         raise WireError(msg) from error
+    if b"\\ud" in bytes(parts[1]).lower() and not _is_text(header):
+        msg = "header holds half a character (a lone surrogate), which is no text; send names as UTF-8"
+        raise WireError(msg)
     if not isinstance(header, dict) or not isinstance(header.get("type"), str):
         msg = "header must be a JSON object with a string 'type'"
         raise WireError(msg)
@@ -81,6 +84,14 @@ def decode_message(parts: Sequence[bytes | memoryview]) -> tuple[dict[str, Any],
         msg = f"buffer has {len(parts[2])} bytes, shape {shape} of {dtype} needs {expected}"
         raise WireError(msg)
     return header, np.frombuffer(parts[2], kind).reshape(shape)
+
+
+def _is_text(header: object) -> bool:
+    try:
+        json.dumps(header, ensure_ascii=False).encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 @dataclass(frozen=True, slots=True)

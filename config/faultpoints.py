@@ -31,12 +31,14 @@ PointName = Literal[
     "store.sync",
     "store.rename",
     "spool.write",
+    "spool.read",
     "ledger.commit",
     "runtime.run",
     "trainer.train",
 ]
 """Where a fault can be made: before a plane is written, when it is to be synced, when a file takes its final name, when
-a frame is spooled, when the ledger commits, when the network runs, when training begins."""
+a frame is spooled, when it is read back from the spool, when the ledger commits, when the network runs, when training
+begins."""
 
 VARIABLE = "QUIETSCOPE_FAULTS"
 

@@ -73,6 +73,8 @@ def run_checks(settings: Settings, *, quick: bool = False) -> Iterator[Check]:
         ("versions", _versions),
         ("source", lambda: _source(settings)),
     ]
+    if settings.training.model is not None:
+        probes.append(("model", lambda: _model(settings)))
     if not quick:
         probes += [
             ("write rate", lambda: _write_rate(settings, series)),
@@ -137,7 +139,10 @@ def _ports(settings: Settings) -> Check:
         ("monitoring.port", f"tcp://127.0.0.1:{settings.monitoring.port or 0}"),
     ):
         parts = urlsplit(endpoint)
-        host, port = parts.hostname or "", parts.port or 0
+        try:
+            host, port = parts.hostname or "", parts.port or 0
+        except ValueError as error:
+            return Check("ports", "no-go", f"{setting} = {endpoint} is no address: {error}")
         with socket.socket() as probe:
             if os.name != "nt":
                 probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -186,12 +191,27 @@ def _source(settings: Settings) -> Check:
         try:
             with os.scandir(folder) as entries:
                 count = sum(1 for _ in entries)
+        except NotADirectoryError:
+            words = f"{folder} is a file; give the folder that holds it, or use: quietscope denoise {folder}"
+            return Check("source", "no-go", words)
         except OSError as error:
             return Check(
                 "source", "no-go", f"the folder {folder} cannot be read ({error.strerror}); correct its path"
             )
         return Check("source", "go", f"the folder {folder} can be read, {count} entries")
     return Check("source", "go", f"{source.kind}")
+
+
+def _model(settings: Settings) -> Check:
+    named = settings.training.model
+    assert named is not None
+    if named.is_file() or (named.is_dir() and any(named.glob("c*.onnx"))):
+        return Check("model", "go", f"{named} is there")
+    words = (
+        f"there is no model at {named}: frames would be recorded and not denoised; give an ONNX file or a folder "
+        "with c0.onnx"
+    )
+    return Check("model", "caution", words)
 
 
 def _write_rate(settings: Settings, series: Series) -> Check:

@@ -105,7 +105,13 @@ class Committer:
                 time.sleep(0.1 * 2**attempt)
         for _, then in group:
             if then is not None:
-                then()
+                self._tell(then)
         with self._idle:
             self._open_items -= len(group)
             self._idle.notify_all()
+
+    def _tell(self, then: Callable[[], None]) -> None:
+        try:
+            then()
+        except Exception as error:  # noqa: BLE001 - this thread serves all the others
+            self._on_fatal(f"something that waited for the ledger failed: {error!r}")

@@ -144,14 +144,20 @@ class Engine:
 
     def _await_ready(self, name: str) -> Event:
         deadline = time.monotonic() + _START_S
+        stop: Event | None = None
         while time.monotonic() < deadline:
             try:
                 event = self._events.get(timeout=0.25)
             except queue.Empty:
                 continue
+            if event["event"] == "stop":
+                stop = event
+                continue
             self._log.write(event)
             self._on_event(event)
             if event["event"] == "ready":
+                if stop is not None:
+                    self._events.put(stop)
                 return event
             if event["event"] == "exit":
                 break

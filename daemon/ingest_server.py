@@ -25,6 +25,7 @@ from quietscope.daemon.vault import Deposit, Provenance, Vault
 __all__ = ["IngestServer"]
 
 _REMEMBERED = 8192
+_LEAST, _MOST = -(2**63), 2**63 - 1
 _Answer = tuple[bytes, int, str, str]
 
 
@@ -131,8 +132,8 @@ class IngestServer:
         with self._wake_lock:
             try:
                 self._waker.send(b"", zmq.NOBLOCK)
-            except zmq.Again:
-                return  # the thread has plenty of reasons to wake already
+            except zmq.ZMQError:
+                return  # the thread has plenty of reasons to wake already, or has ended
 
     def _run(self) -> None:
         poller = zmq.Poller()
@@ -200,7 +201,7 @@ class IngestServer:
             self._dispatch(identity, number, header, pixels)
         except QuietscopeError as error:
             self._answer(identity, number, "rejected", str(error))
-        except (KeyError, TypeError, ValueError) as error:
+        except Exception as error:  # noqa: BLE001 - whatever a sender says, this thread serves all the others
             text = f"message of type {header['type']!r} from {header.get('sender')}: bad or missing field ({error!r})"
             self._on_trouble(text)
             self._answer(identity, number, "rejected", text)
@@ -227,7 +228,7 @@ class IngestServer:
                 _check_path(header["path"])
                 self._committer.put(
                     ModelRow(
-                        str(header["model_id"]), int(header["channel"]), bool(header["accepted"]),
+                        str(header["model_id"]), _whole(header["channel"]), bool(header["accepted"]),
                         header["path"], str(header["reason"]), dict(header["figures"]),
                     ),
                     lambda: self._model_is_recorded(identity, number, header),
@@ -263,7 +264,7 @@ class IngestServer:
         frame = Frame(
             pixels.astype(pixels.dtype.newbyteorder("="), copy=False),
             key,
-            int(header["received_ns"]),
+            _whole(header["received_ns"]),
             None if exposure is None else float(exposure),
             dict(header.get("metadata") or {}),
         )
@@ -291,7 +292,16 @@ def _key(values: list[int]) -> FrameKey:
     if len(values) != 4 or any(type(n) is not int for n in values):
         msg = f"key {values!r} must be four integers [t, c, z, p]"
         raise WireError(msg)
-    return FrameKey(*values)
+    return FrameKey(*map(_whole, values))
+
+
+def _whole(value: int) -> int:
+    """A whole number that the ledger can hold."""
+    number = int(value)
+    if not _LEAST <= number <= _MOST:
+        msg = f"{str(value)[:40]} is no number of 64 bits"
+        raise WireError(msg)
+    return number
 
 
 def _check_path(path: object) -> None:
@@ -306,5 +316,5 @@ def _check_path(path: object) -> None:
 def _provenance(header: dict[str, Any]) -> Provenance:
     published = header.get("published_ns")
     return Provenance(
-        str(header["model_id"]), None if published is None else int(published), bool(header.get("live"))
+        str(header["model_id"]), None if published is None else _whole(published), bool(header.get("live"))
     )

@@ -180,6 +180,8 @@ class Intake:
 
     def reject(self, name: str, reason: str, detail: str) -> None:
         """Count something that is no valid frame; once, though a resumed run may meet it again."""
+        # names of files need not be text; ledger and screen take nothing else
+        name, detail = (text.encode("utf-8", "backslashreplace").decode() for text in (name, detail))
         if (name, reason) in self._known_rejected:
             return
         with self._lock:

@@ -5,6 +5,8 @@ from typing import Annotated
 
 import typer
 
+from quietscope.config import SettingsError
+
 __all__ = ["keys_app"]
 
 keys_app = typer.Typer(help="Make keys for viewers and senders on other computers.", no_args_is_help=True)
@@ -44,5 +46,8 @@ def show(folder: Folder) -> None:
     """List who may connect."""
     from quietscope.adapters.keyring import allowed_clients
 
+    if not (folder / "server.key").exists():
+        msg = f"there are no keys in {folder}; make them with: quietscope keys new {folder}"
+        raise SettingsError(msg)
     for key, name in allowed_clients(folder).items():
         typer.echo(f"{key.decode()}  {name}")

@@ -171,7 +171,7 @@ class LedgerWriter:
                 self._write(entry)
             reach("ledger.commit")
             self._db.execute("COMMIT")
-        except (sqlite3.Error, OSError) as error:
+        except (sqlite3.Error, OSError, OverflowError, TypeError, ValueError) as error:
             if self._db.in_transaction:
                 self._db.execute("ROLLBACK")
             msg = f"cannot write the ledger {self._path}: {error}; free some disk space or check the disk"

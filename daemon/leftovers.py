@@ -70,6 +70,7 @@ class Leftovers:
         self._files = sorted(run.root.glob("spool-*.bin"))
         for path in litter(run.root):
             _remove(path)
+        self._delivered = False
         self._from_files = isinstance(settings, FolderSettings)
         if isinstance(settings, FolderSettings):
             settings = settings.model_copy(update={"follow": follow})
@@ -100,6 +101,7 @@ class Leftovers:
                         return
                     if frame.key not in self.known:
                         noting.submit(frame)
+        self._delivered = not stop.is_set()
         noting.checksums.clear()  # frames of the spool keep their keys; those of a source may get others
         if self._rest is not None:
             self._rest.run(noting, stop)
@@ -110,7 +112,9 @@ class Leftovers:
             self._adopt(sink, self._series, orphans, again)
 
     def clear(self) -> None:
-        """Remove the files whose frames are all safe now."""
+        """Remove the files whose frames are all safe now; those that were not read to their end stay."""
+        if not self._delivered:
+            return
         for path in self._files:
             path.unlink(missing_ok=True)
 

@@ -12,6 +12,7 @@ from types import FrameType
 
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from quietscope.adapters.protocols import TruthSource
 from quietscope.adapters.simulator import Simulator
@@ -123,6 +124,8 @@ def _report(
     _print_summary(console, summary, peak_mb)
     if picture is not None and truth is not None and write_panel(run, truth, picture):
         console.print(f"picture: {picture.resolve()}", highlight=False, soft_wrap=True)
+    if summary.advice:
+        console.print(Text(summary.advice, style="yellow"), soft_wrap=True)
     for fault in summary.faults:
         console.print(f"[bold red]fault:[/] {fault}", highlight=False, soft_wrap=True)
     return summary

@@ -12,6 +12,7 @@ from quietscope.adapters.frame import Frame, Series
 from quietscope.adapters.ome_zarr import StoreWriter
 from quietscope.adapters.protocols import Source
 from quietscope.config import QuietscopeError, Settings
+from quietscope.config.sources import RunSourceSettings
 from quietscope.config.system import StopSettings
 from quietscope.daemon.alarm import QueueAlarm
 from quietscope.daemon.committer import Committer
@@ -168,7 +169,9 @@ class Recorder:
             return
         match command.get("command"):
             case "stop":
-                self._life.abandoned = not self._follows and not self._life.source_ended.is_set()
+                # Of an earlier run the rest can still be taken; a folder delivers all that is there before it ends.
+                unfinished = not self._follows or isinstance(self._settings.source, RunSourceSettings)
+                self._life.abandoned = unfinished and not self._life.source_ended.is_set()
                 self._life.reason = self._life.reason or str(command.get("reason", "stopped"))
                 self._life.stop_source.set()
             case "finish":
@@ -251,12 +254,11 @@ class Recorder:
         life = self._life
         life.stop_source.set()
         self._intake.end()
-        if life.fatal is None:
-            self._vault.drain(_DRAIN_S)
+        drained = life.fatal is None and self._vault.drain(_DRAIN_S)
         self._vault.close()
         if source_thread is not None:
             source_thread.join(timeout=10)
-        if self._leftovers is not None and life.fatal is None:
+        if self._leftovers is not None and drained and life.fatal is None:
             self._leftovers.clear()
         before = 0 if self._leftovers is None else self._leftovers.received
         self._committer.put(MetaRow("received", max(before, self._intake.received)))

@@ -97,24 +97,39 @@ class Spool:
             self._total += 1
 
     def pop(self) -> Frame | None:
-        """Oldest frame, or None if the spool is empty."""
+        """Oldest frame, or None if the spool is empty.
+
+        Raises
+        ------
+        quietscope.config.StoreError
+            If it cannot be read back.
+        """
         with self._lock:
             if not self._index or self._fd is None:
                 return None
             start, length = self._index.popleft()
-            os.lseek(self._fd, start, os.SEEK_SET)
-            record = bytearray()
-            while len(record) < length:
-                piece = os.read(self._fd, length - len(record))
-                if not piece:
-                    msg = f"the spool {self._path} ends inside the frame at byte {start}; was it changed by hand?"
-                    raise StoreError(msg)
-                record += piece
-            self._in_hand += 1
+            self._in_hand += 1  # also if it cannot be read: then the file stays, for `resume`
+            record = self._read(self._fd, start, length)
         _, header_length = _HEAD.unpack_from(record)
         return _frame(
             bytes(record[_HEAD.size : _HEAD.size + header_length]), record[_HEAD.size + header_length :]
         )
+
+    def _read(self, fd: int, start: int, length: int) -> bytearray:
+        record = bytearray()
+        piece = b""
+        try:
+            reach("spool.read")
+            os.lseek(fd, start, os.SEEK_SET)
+            while len(record) < length and (piece := os.read(fd, length - len(record))):
+                record += piece
+        except OSError as error:
+            msg = f"cannot read the spool {self._path}: {error.strerror}; check the disk"
+            raise StoreError(msg) from error
+        if len(record) < length:
+            msg = f"the spool {self._path} ends inside the frame at byte {start}; was it changed by hand?"
+            raise StoreError(msg)
+        return record
 
     def release(self) -> None:
         """Say that a frame that was taken out is safe; the space is given back when all are."""

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -38,6 +39,18 @@ class Summary:
     def is_good(self) -> bool:
         """Whether no frame was lost: received = stored = denoised + skipped."""
         return not self.faults
+
+    @property
+    def advice(self) -> str:
+        """What to do about frames that no model was good enough for; empty if there are none."""
+        refused = self.figures["skipped"].get("gate", 0)
+        if not refused:
+            return ""
+        run = Path(self.figures["store"]).parent
+        return (
+            f"{refused} frames have no denoised picture, since no model of their channel was good enough; their raw "
+            f"pixels are safe. To try again with more training: quietscope denoise {run} --set training.budget_s=180"
+        )
 
 
 def summarise(run: RunFolder, ending: Ending, truth: TruthSource | None) -> Summary:

@@ -24,6 +24,7 @@ __all__ = ["Judgement", "TimeBudget", "TrainingJob", "model_name"]
 
 _GRACE = 3.0
 _FEW = 3
+_APART = 1_000_000_000
 
 
 def model_name(channel: int) -> str:
@@ -61,6 +62,12 @@ def _calibration(denoiser: Denoiser) -> Calibration | None:
     """What a model's own training found about the noise."""
     figures = json.loads(denoiser.metadata.get("figures", "{}"))
     return Calibration.from_figures(figures)
+
+
+def _place_by_place(keys: Sequence[FrameKey]) -> list[int]:
+    """Time indices, those of another position or plane so far away that they never follow one another."""
+    places = {place: number for number, place in enumerate(dict.fromkeys((key.p, key.z) for key in keys))}
+    return [key.t + _APART * places[key.p, key.z] for key in keys]
 
 
 @dataclass(frozen=True)
@@ -177,16 +184,17 @@ class TrainingJob:
         path, trained
             The model as it will be run, and as it was trained; None for one that was adopted.
         frames, keys
-            Frames to judge it by, in time order.
+            Frames to judge it by, in order of arrival. Only frames of one position and plane are compared.
         held_out
             Whether the model has not seen them.
         """
         denoiser = Denoiser(path, self._settings.tiling, self._settings.runtime)
+        order = sorted(range(len(keys)), key=lambda i: (keys[i].p, keys[i].z, keys[i].t))
         verdict = judge(
             denoiser.denoise,
-            frames,
+            [frames[i] for i in order],
             settings=self._settings.gate,
-            indices=[key.t for key in keys],
+            indices=_place_by_place([keys[i] for i in order]),
             parity_error=None if trained is None else parity_error(trained, path),
             # one or two frames say less about the noise than those that the model was trained on
             calibration=_calibration(denoiser) if len(frames) < _FEW else None,

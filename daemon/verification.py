@@ -160,10 +160,13 @@ def _orphans(run: RunFolder, kept: list[KeptFrame]) -> Iterator[Finding]:
     }
     for kind in KINDS:
         for key, path in plane_files(run.root, kind):
-            if key not in promised[kind]:
-                yield _finding(
-                    "orphan", f"{kind} {key} is in the store without a row in the ledger ({path})", key
-                )
+            if key in promised[kind]:
+                continue
+            words = f"{kind} {key} is in the store without a row in the ledger ({path})"
+            if kind == "raw":
+                yield _finding("orphan", words, key)
+            else:
+                yield Finding("orphan", f"{words}; `quietscope repair` removes it", key)
 
 
 def _models(run: RunFolder, ledger: LedgerReader) -> Iterator[Finding]:

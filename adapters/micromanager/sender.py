@@ -7,7 +7,7 @@ from collections import deque
 from collections.abc import Callable
 
 from quietscope.adapters.ingest import Ack, IngestClient
-from quietscope.adapters.micromanager.handover import HandOver
+from quietscope.adapters.micromanager.handover import Arrival, HandOver
 from quietscope.adapters.micromanager.messages import Message, Messages
 from quietscope.adapters.micromanager.report import Journal
 from quietscope.adapters.micromanager.running import RunningRun
@@ -218,6 +218,16 @@ class Sender:
         """Write frames that the run has not acknowledged where ``quietscope resume`` finds them."""
         while self._take():
             pass
+        unnamed = 0
+        while (item := self._handover.take()) is not None:  # of a run that has never answered
+            unnamed += isinstance(item, Arrival)
+        if unnamed:
+            self._journal.count(lost=unnamed)
+            self._journal.fault(
+                "no answer",
+                f"quietscope at {self._to.ingest} has never answered; {unnamed} frames are lost to it. Is the address"
+                " right, and does the run go on?",
+            )
         left = [m for m in (*self._sent.values(), *self._waiting) if m.type == "frame"]
         lost = sum(not self._spill.append(frame) for frame in left)
         self._journal.count(lost=lost)

@@ -58,6 +58,31 @@ def test_a_port_in_use_is_a_no_go(tmp_path):
     assert "publish.endpoint" in words
 
 
+def test_a_file_in_place_of_the_watched_folder_is_a_no_go_with_the_command_for_files(tmp_path):
+    file = tmp_path / "cell.tif"
+    file.write_bytes(b"")
+    settings = load_settings(overrides=["source.kind=folder", f"source.path={file}"])
+    (check,) = (one for one in run_checks(settings, quick=True) if one.name == "source")
+    assert check.state == "no-go"
+    assert f"quietscope denoise {file}" in check.words
+
+
+def test_a_model_that_is_not_there_is_said_before_the_run(tmp_path):
+    models = tmp_path / "models"
+    models.mkdir()
+    state, words = states(tmp_path, f"training.model={models}")["model"]
+    assert state == "caution"
+    assert str(models) in words
+    (models / "c0.onnx").write_bytes(b"")
+    assert states(tmp_path, f"training.model={models}")["model"][0] == "go"
+
+
+def test_a_port_that_cannot_be_is_a_no_go(tmp_path):
+    state, words = states(tmp_path, "publish.endpoint=tcp://127.0.0.1:99999")["ports"]
+    assert state == "no-go"
+    assert "publish.endpoint" in words
+
+
 def test_an_open_address_without_keys_is_a_no_go(tmp_path):
     state, words = states(tmp_path, "recorder.endpoint=tcp://0.0.0.0:0")["ports"]
     assert state == "no-go"

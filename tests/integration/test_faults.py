@@ -15,6 +15,7 @@ from quietscope.config.faultpoints import armed, parse_faults
 from quietscope.config.system import RecorderSettings, StopSettings, StoreSettings
 from quietscope.daemon.committer import Committer
 from quietscope.daemon.intake import Intake
+from quietscope.daemon.ledger import EventRow
 from quietscope.daemon.ledger_reader import LedgerReader
 from quietscope.daemon.spool import Spool
 from quietscope.daemon.vault import Deposit, Vault
@@ -141,6 +142,15 @@ def test_a_ledger_that_cannot_be_written_acknowledges_nothing(desk, monkeypatch)
     assert "free some disk space or check the disk" in one.fatal[0]
     assert one.safe == []
     assert one.kept() == []
+
+
+def test_whoever_waits_for_the_ledger_and_fails_does_not_stop_it(desk):
+    one = desk()
+    one.committer.put(EventRow("info", "first"), lambda: 1 / 0)
+    one.committer.put(EventRow("info", "second"), lambda: one.safe.append(2))
+    assert one.committer.flush(20)
+    assert one.safe == [2]
+    assert "division by zero" in one.fatal[0]
 
 
 def test_a_slow_disk_fills_memory_to_its_bound_and_then_the_spool(desk):

@@ -16,6 +16,8 @@ import tifffile
 from quietscope.adapters.frame import FrameKey
 from quietscope.adapters.ome_zarr import StoreReader, plane_files
 from quietscope.daemon.ledger_reader import LedgerReader
+from quietscope.daemon.runfolder import RunFolder
+from quietscope.daemon.verification import verify
 
 pytestmark = pytest.mark.slow
 
@@ -148,6 +150,13 @@ def test_a_raw_plane_that_is_lost_for_good_is_listed(run, home):
 def test_a_model_that_is_not_the_accepted_one_is_named(run):
     (run / "models" / "c0.onnx").write_bytes(b"something else")
     assert findings(run) == [("model", None)]
+
+
+def test_a_denoised_plane_without_a_row_is_named_with_its_mend(run):
+    change_ledger(run, "UPDATE frame SET state = 'skipped', skip_reason = 'gate' WHERE t = 3")
+    (found,) = verify(RunFolder(run)).of("orphan")
+    assert found.key == FrameKey(3)
+    assert found.text.endswith("`quietscope repair` removes it")
 
 
 def test_a_damaged_ledger_is_named(run):

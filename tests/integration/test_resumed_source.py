@@ -157,3 +157,23 @@ def test_resume_takes_what_lies_there_and_ends(recorders, tmp_path):
             np.testing.assert_array_equal(store.read("raw", frame.key), writers.pixels(number))
     one.start("--resume", "1", "--follow", "1")
     one.kill_at(15)
+
+
+def test_a_stopped_run_over_an_earlier_one_resumes_with_the_rest(recorders, tmp_path, monkeypatch):
+    folder = tmp_path / "images"
+    folder.mkdir()
+    for number in range(12):
+        tifffile.imwrite(folder / f"cell_{number}.tif", writers.pixels(number))
+    earlier = recorders(folder, "source.follow=false")
+    earlier.start()
+    assert earlier.finish()["received"] == 12
+    small = ("recorder.ring_mb=0.001", "recorder.writers=1")
+    one = recorders(folder, "name=again", "source.kind=run", f"source.path={earlier.run.root}", *small)
+    monkeypatch.setenv("QUIETSCOPE_FAULTS", "store.write=slow:0.5")
+    one.start()
+    one.wait("series")
+    one.child.tell("stop")
+    assert one.finish()["received"] < 12
+    monkeypatch.delenv("QUIETSCOPE_FAULTS")
+    one.start("--resume", "1")
+    assert one.finish()["received"] == 12

@@ -203,6 +203,27 @@ def test_a_model_outside_the_run_is_refused(recorder):
         assert ledger.verdicts() == {}
 
 
+def test_a_message_of_nonsense_is_refused_and_the_next_sender_is_served(recorder):
+    one = recorder()
+    address = one.address
+    nonsense = [
+        ("skip", {"keys": [], "reason": "nothing"}, None),
+        ("skip", {"keys": [[10**30, 0, 0, 0]], "reason": "far"}, None),
+        ("frame", {"kind": "raw", "key": [0, 0, 0, 0], "received_ns": float("inf")}, PIXELS),
+        ("frame", {"kind": "raw", "key": [0, 0, 0, 0], "received_ns": 10**30}, PIXELS),
+        ("series", {"series": {**WIRE_SERIES, "channels": 3}}, None),
+    ]
+    with IngestClient(address, sender="test") as client:
+        client.send("series", series=WIRE_SERIES)
+        sent = [client.send(kind, pixels=pixels, **fields) for kind, fields, pixels in nonsense]
+        statuses: dict[int, str] = {}
+        deadline = time.monotonic() + 20
+        while not set(sent) <= set(statuses) and time.monotonic() < deadline:
+            statuses |= {ack.number: ack.status for ack in client.poll(timeout_s=0.2)}
+    assert [statuses.get(number) for number in sent] == ["rejected"] * len(nonsense)
+    assert is_stored(address, 0, None)
+
+
 @pytest.mark.parametrize("name", ["../x", "a/b", "..", "", "a\\b", "x" * 200])
 def test_run_names_stay_inside_their_folder(name):
     with pytest.raises(SettingsError, match="name"):
@@ -222,6 +243,7 @@ def test_keys_command(tmp_path):
         for path in folder.rglob("*.key_secret"):
             assert stat.S_IMODE(path.stat().st_mode) == 0o600
     assert isinstance(run(app, ["keys", "new", str(folder)]).exception, SettingsError)
+    assert isinstance(run(app, ["keys", "list", str(tmp_path / "other")]).exception, SettingsError)
     for name in ("carol", "../x"):
         assert isinstance(run(app, ["keys", "add", str(folder), name]).exception, SettingsError)
     secrets = [path.read_text() for path in folder.rglob("*.key_secret")]

@@ -62,3 +62,11 @@ def test_faulty_headers(change):
     faulty = json.dumps({**json.loads(bytes(header)), **change}).encode()
     with pytest.raises(WireError):
         decode_message([bytes(protocol), faulty, bytes(buffer)])
+
+
+def test_half_a_character_is_no_text_and_a_whole_one_is():
+    whole = encode_message({"type": "reject", "name": "\U0001f52c \\ud83d"})
+    assert decode_message([bytes(part) for part in whole])[0]["name"] == "\U0001f52c \\ud83d"
+    half = encode_message({"type": "reject", "name": "\ud83d"})
+    with pytest.raises(WireError, match="lone surrogate"):
+        decode_message([bytes(part) for part in half])

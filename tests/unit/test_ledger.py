@@ -133,3 +133,20 @@ def test_ledger_of_a_writer_killed_in_mid_transaction_is_readable(tmp_path):
     with sqlite3.connect(path) as db:
         assert db.execute("SELECT count(*) FROM event").fetchone() == (0,)
     db.close()
+
+
+@pytest.mark.parametrize(
+    "entry",
+    [
+        RawRow(FrameKey(1), 2**70, 1, 1, None, {}),
+        RawRow(FrameKey(1), 1, 1, 1, None, {"taken": object()}),
+        RejectedRow("half a character \ud800", "truncated", ""),
+    ],
+)
+def test_an_entry_that_the_file_cannot_hold_is_an_error_and_the_next_one_is_written(ledger, entry):
+    writer, reader = ledger
+    with pytest.raises(LedgerError, match="cannot write the ledger"):
+        writer.commit([raw(0), entry])
+    assert reader.checksums() == {}
+    writer.commit([raw(0)])
+    assert list(reader.checksums()) == [FrameKey(0)]

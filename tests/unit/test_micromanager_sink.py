@@ -10,6 +10,8 @@ from quietscope.adapters.micromanager.handover import Arrival, HandOver, Note
 from quietscope.adapters.micromanager.messages import Messages
 from quietscope.adapters.micromanager.pycromanager_faces import PycromanagerFaces
 from quietscope.adapters.micromanager.report import Journal
+from quietscope.adapters.micromanager.running import RunningRun
+from quietscope.adapters.micromanager.sender import Sender
 from quietscope.adapters.micromanager.sink import FrameSink
 
 TAGS = {"Axes": {"time": 0}, "Camera": "Camera"}
@@ -119,3 +121,16 @@ def test_messages_are_plain_json():
     found = messages(journal, handover.take(), handover.take())
     assert [m.type for m in found] == ["event", "series", "frame"]
     assert json.loads(json.dumps([dict(m.fields) for m in found]))[2]["key"] == [0, 0, 0, 0]
+
+
+def test_frames_for_a_run_that_never_answers_are_counted_as_lost():
+    handover, journal, sink = parts()
+    sender = Sender(
+        RunningRun("tcp://127.0.0.1:9"), handover, journal, sink=sink, why_gone=lambda: None, spill_bytes=0
+    )
+    sender.start()
+    assert sink.take(frame(), TAGS)
+    assert sink.take(frame(), TAGS)
+    sender.finish(end_run=True, timeout_s=0.1)
+    assert (journal.report.seen, journal.report.lost) == (2, 2)
+    assert "never answered" in journal.report.faults[0]

@@ -3,6 +3,7 @@ import pytest
 
 from quietscope.adapters.frame import Frame, FrameKey
 from quietscope.config import StoreError
+from quietscope.config.faultpoints import armed
 from quietscope.daemon.spool import Spool, read_spool
 
 
@@ -77,3 +78,13 @@ def test_what_a_crash_leaves_is_read_up_to_the_torn_end(tmp_path):
     assert ends == sorted(ends)
     assert ends[-2:] == [2, 3]
     spool.close()
+
+
+def test_a_spool_that_cannot_be_read_back_says_so_and_its_file_stays(tmp_path):
+    path = tmp_path / "spool.bin"
+    spool = Spool(path, 10_000)
+    spool.append(frame(0))
+    with armed("spool.read=EIO"), pytest.raises(StoreError, match="check the disk"):
+        spool.pop()
+    spool.close()
+    assert [one.key for one in read_spool(path)] == [frame(0).key]
