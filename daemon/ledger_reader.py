@@ -198,6 +198,18 @@ class LedgerReader:
             self._rows("SELECT skip_reason, count(*) FROM frame WHERE state = 'skipped' GROUP BY skip_reason")
         )
 
+    def lights(self) -> dict[str, int]:
+        """Traffic light → number of denoised frames, in a ledger that knows of trust."""
+        known = {row[1] for row in self._rows("PRAGMA table_info(frame)")}
+        if "trust_light" not in known:
+            return {}
+        return dict(
+            self._rows(
+                "SELECT trust_light, count(*) FROM frame WHERE trust_light IS NOT NULL AND state = 'denoised'"
+                " GROUP BY trust_light"
+            )
+        )
+
     def rejected(self) -> dict[str, int]:
         """Reason → number of things that came and were no valid frame."""
         return dict(self._rows("SELECT reason, count(*) FROM rejected GROUP BY reason"))

@@ -139,6 +139,7 @@ class Trainer:
         held = self._collected.pop(channel)
         name = self._channel_name(channel)
         started = time.monotonic()
+        trust: dict[str, Any] = {}
         try:
             if not held.frames:
                 msg = f"none of its {held.refused} frames is usable for training (empty, saturated or NaN)"
@@ -150,11 +151,14 @@ class Trainer:
                 path, trained = job.adopt(), None
             frames, keys, held_out = self._held_out(channel, held)
             judgement = job.judge(path, trained, frames, keys, held_out=held_out)
+            if judgement.accepted and self._settings.trust.enabled:
+                trust = {"trust": job.trust_reference(path, held.frames)}
         except QuietscopeError as error:
             self._parent.say("error", f"{name}: no model, {error}")
             judgement = Judgement("", None, accepted=False, reason=str(error), figures={})
         figures = {
             **judgement.figures,
+            **trust,
             "training_s": time.monotonic() - started,
             "channel_name": name,
             "trained_on": [list(key) for key in held.keys],

@@ -13,17 +13,19 @@ from numpy.typing import NDArray
 from quietscope.adapters.frame import FrameKey
 from quietscope.config import ModelError, Settings
 from quietscope.config.science import TrainingSettings
-from quietscope.models.calibration import Calibration
+from quietscope.models.calibration import Calibration, calibrate
 from quietscope.models.denoiser import Denoiser
 from quietscope.models.export import export_onnx, parity_error
 from quietscope.models.gate import judge
 from quietscope.models.protocols import Progress, TrainingSet
 from quietscope.models.training import TrainedModel, train
+from quietscope.models.trust_reference import measure_reference
 
 __all__ = ["Judgement", "TimeBudget", "TrainingJob", "model_name"]
 
 _GRACE = 3.0
 _FEW = 3
+_REFERENCE_PIXELS = 1 << 20
 
 
 def model_name(channel: int) -> str:
@@ -199,6 +201,35 @@ class TrainingJob:
             **verdict.figures,
         }
         return Judgement(denoiser.model_id, path, verdict.accepted, "; ".join(verdict.reasons), figures)
+
+    def trust_reference(self, path: Path, frames: Sequence[NDArray[Any]]) -> dict[str, Any]:
+        """Measure what later frames are held against.
+
+        Parameters
+        ----------
+        path
+            The accepted model.
+        frames
+            Frames that it fits, in time order.
+
+        Returns
+        -------
+        dict
+            `quietscope.models.trust_reference.TrustReference.figures`.
+        """
+        denoiser = Denoiser(path, self._settings.tiling, self._settings.runtime)
+        # Viewers wait for this model: about a million pixels say enough.
+        count = min(max(2, _REFERENCE_PIXELS // max(frames[0].size, 1)), len(frames))
+        chosen = [frames[i * len(frames) // count] for i in range(count)]
+        reference = measure_reference(
+            lambda frame: denoiser.cast(denoiser.denoise(frame), frame.dtype),
+            chosen,
+            _calibration(denoiser) or calibrate(frames),
+            hot=denoiser.hot_pixels,
+            max_twin_correlation=self._settings.gate.max_twin_correlation,
+            seed=self._settings.training.seed,
+        )
+        return reference.figures
 
     def _progress(self, progress: Progress) -> None:
         now = time.monotonic()

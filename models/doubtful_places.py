@@ -13,7 +13,11 @@ __all__ = ["Place", "doubtful_places", "pixel_map"]
 MOST = 20
 """Most places that are told apart; a frame with more is doubtful as a whole."""
 
-_WHERE = {Risk.HIGH_BACKGROUND: "empty background", Risk.HIGH_SPARSE: "sparse signal", Risk.LOW: "the specimen"}
+_WHERE = {
+    Risk.HIGH_BACKGROUND: "empty background",
+    Risk.HIGH_SPARSE: "sparse signal",
+    Risk.LOW: "the specimen",
+}
 
 Float32 = NDArray[np.float32]
 
@@ -71,7 +75,11 @@ def doubtful_places(scores: Float32, risk: NDArray[np.uint8], patch: int) -> tup
         top, first = (CELL * part.start for part in box)
         bottom, last = (CELL * part.stop for part in box)
         height, width = risk.shape
-        kind = Risk(int(risk[min(CELL * (row + 1) // patch, height - 1), min(CELL * (column + 1) // patch, width - 1)]))
+        kind = Risk(
+            int(
+                risk[min(CELL * (row + 1) // patch, height - 1), min(CELL * (column + 1) // patch, width - 1)]
+            )
+        )
         where = f"{_WHERE[kind]} at x {first}–{last}, y {top}–{bottom}"
         places.append(
             Place(top, first, bottom, last, float(worst[row, column]), _what(scores[:, row, column], where))

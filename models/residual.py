@@ -1,6 +1,6 @@
 """The standardised residual (raw − denoised)/σ(denoised) of a frame, added up over small windows.
 
-Where a denoised frame is right, raw − denoised is noise and nothing else: mean 0, the calibrated variance, the calibrated
+Where a denoised frame is right, raw − denoised is noise and nothing else: mean 0, the calibrated variance and
 correlation. Averages over 16×16 pixels turn small deviations from that into certain ones, since their noise is 16
 times smaller than that of a pixel.
 """
@@ -66,7 +66,8 @@ class NoiseModel:
         """Noise variance, grey levels squared, float32 of the shape of `levels`."""
         line = np.asarray(levels, dtype=np.float32) * np.float32(self.slope)
         line += np.float32(self.intercept)
-        return np.maximum(line, np.float32(self.dark), out=line)
+        np.maximum(line, np.float32(self.dark), out=line)
+        return line
 
     def light(self, levels: Float32) -> float:
         """Mean grey level above that without light."""

@@ -3,11 +3,11 @@
 This is the *only* component that judges single frames. It needs no truth: it looks at what denoising has taken out of
 the frame, which must be noise and nothing else (`quietscope.models.residual`), and holds it against what is usual
 (`quietscope.models.trust_reference`). Every limit follows from the share of faultless frames that may be doubted,
-divided among all tests and all windows (Bonferroni), and from two promises that are made elsewhere: intensities
-within the limit of the gate, and deviations that matter.
+divided among all tests and all windows (Bonferroni), and from what matters at all: deviations that do not
+are no fault, however certain they are.
 
-Green: nothing speaks against the frame. Yellow: places in it are doubtful, or the specimen has changed since training. Red:
-the frame as a whole is.
+Green: nothing speaks against the frame. Yellow: places in it are doubtful, or the specimen has changed since training.
+Red: the frame as a whole is.
 """
 
 from collections.abc import Iterator, Mapping
@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from quietscope.config.science import DriftSettings, GateSettings, TrustSettings
+from quietscope.config.science import DriftSettings, TrustSettings
 from quietscope.models.doubtful_places import Place, doubtful_places, pixel_map
 from quietscope.models.noise import NoiseReport, cut_patches
 from quietscope.models.residual import WINDOW, ResidualStatistics, residual_statistics
@@ -32,9 +32,12 @@ __all__ = ["Light", "Trust", "TrustJudge"]
 TESTS = 6
 """Tests that share the false alarms: local mean, variance and correlation; light, spread and kinship of the frame."""
 
-MATERIAL = 0.01
-"""Change of a frame's residual variance, or covariance of neighbours, in units of the noise variance, that does not matter:
-structure of a tenth of the noise (root mean square)."""
+MATERIAL = 0.1
+"""Change of a frame's residual variance, or covariance of neighbours, that does not matter, as a share of the noise
+variance that the model leaves in the picture anyway."""
+
+LIGHT = 0.01
+"""Share of a frame's light that may get lost or be added: far less than makes two measurements differ."""
 
 PATCH = 32
 """Side of the patches whose risk is told, pixels."""
@@ -89,8 +92,8 @@ class TrustJudge:
     ----------
     reference
         What is usual.
-    trust, drift, gate
-        Share of false alarms; limits of drift; the limit of intensities.
+    trust, drift
+        Share of false alarms; limits of drift.
     hot
         Hot pixels of the camera, shape (Y, X).
     """
@@ -101,13 +104,11 @@ class TrustJudge:
         *,
         trust: TrustSettings,
         drift: DriftSettings,
-        gate: GateSettings,
         hot: NDArray[np.bool_] | None = None,
     ) -> None:
         self._reference = reference
         self._alpha = trust.false_alarms / TESTS
         self._drift = drift
-        self._gate = gate
         self._hot = hot
 
     def judge(self, raw: NDArray[Any], denoised: NDArray[Any]) -> Trust:
@@ -183,26 +184,26 @@ class TrustJudge:
         """What is wrong with the frame as a whole, in words."""
         reference = self._reference
         certain = NormalDist().inv_cdf(1 - self._alpha / 2)
-        error = float(np.hypot(statistics.light_error, reference.light_scatter))
-        if abs(figures["light_ratio"] - 1) > max(self._gate.max_slope_error, certain * error):
+        error = max(statistics.light_error, reference.light_scatter)
+        if abs(figures["light_ratio"] - 1) > certain * error + LIGHT:
             ratio = 1 / max(figures["light_ratio"], 1e-6)
             yield f"intensities are not conserved: the denoised frame holds {ratio:.1%} of the light"
-        side = statistics.size**0.5
-        error = float(np.hypot(reference.noise_spread_error / side, reference.spread_scatter))
+        side, material = statistics.size**0.5, MATERIAL * reference.passed
+        error = max(reference.noise_spread_error / side, reference.spread_scatter)
         change = figures["residual_variance_change"]
-        if abs(change) > certain * error + MATERIAL:
+        if abs(change) > certain * error + material:
             words = "more than noise was taken out" if change > 0 else "noise was left in"
             yield f"the model does not fit this frame: {words} (variance {change:+.0%} of the noise)"
-        error = float(np.hypot(reference.noise_kinship_error / side, reference.kinship_scatter))
+        error = max(reference.noise_kinship_error / side, reference.kinship_scatter)
         change = figures["residual_correlation_change"]
-        if abs(change) > certain * error + MATERIAL:
+        if abs(change) > certain * error + material:
             words = "what was taken out has structure" if change > 0 else "structure of noise was left in"
             yield f"the model does not fit this frame: {words} (correlation of neighbours {change:+.3f})"
-        elif figures["structure_lost"] > max(reference.passed, MATERIAL) + certain * error:
+        elif figures["structure_lost"] > reference.passed + certain * error:
             yield "the model takes away more structure than it leaves noise; train it on this specimen"
 
     def _changes(self, denoised: NDArray[Any], figures: dict[str, float]) -> Iterator[str]:
-        """How the specimen has changed since training, in words, where it has beyond the limits; completes `figures`."""
+        """How the specimen has changed since training, where beyond the limits, in words; completes `figures`."""
         before, scene = self._reference.scene, describe(denoised, self._reference.noise)
         brightness, sharpness = (
             max(now, 0.0) / then if then > 0 else 1.0

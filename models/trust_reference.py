@@ -172,7 +172,9 @@ def measure_reference(
         If there is no frame.
     """
     if not frames:
-        raise ModelError("trust cannot be calibrated without a frame; wait for the first frames of the series")
+        raise ModelError(
+            "trust cannot be calibrated without a frame; wait for the first frames of the series"
+        )
     noise = NoiseModel.of(calibration)
     shared = SharedNoise.of(calibration, max_twin_correlation)
     rng = np.random.default_rng(seed)
@@ -227,9 +229,9 @@ def _synthetic(
         field = rng.standard_normal(levels.shape) if shared is None else shared.draw(levels.shape, rng)
         made = levels + np.sqrt(noise.variance(levels)) * field
     if dtype.kind == "f":
-        return made.astype(dtype)
+        return np.asarray(made, dtype=dtype)
     limits = np.iinfo(dtype)
-    return np.clip(np.rint(made), limits.min, limits.max).astype(dtype)
+    return np.asarray(np.clip(np.rint(made), limits.min, limits.max), dtype=dtype)
 
 
 def _strata(
@@ -238,7 +240,10 @@ def _strata(
     strata: list[Stratum] = []
     places = [np.searchsorted(borders, s.brightness[s.judged]) for s in real]
     number = np.concatenate(places)
-    values = [[np.concatenate([getattr(s, name)[s.judged] for s in kind]) for name in STATISTICS] for kind in (real, pure)]
+    values = [
+        [np.concatenate([getattr(s, name)[s.judged] for s in kind]) for name in STATISTICS]
+        for kind in (real, pure)
+    ]
     for n in range(len(borders) + 1):
         inside = number == n
         if np.count_nonzero(inside) < 2:
@@ -247,7 +252,9 @@ def _strata(
         strata.append(
             Stratum(
                 centre=_three([float(v.mean()) for v in found]),
-                scatter=_three([max(float(a.std()), float(b.std()), 1e-6) for a, b in zip(found, chance, strict=True)]),
+                scatter=_three(
+                    [max(float(a.std()), float(b.std()), 1e-6) for a, b in zip(found, chance, strict=True)]
+                ),
                 skewness=_three([_skewness(v) for v in chance]),
             )
         )

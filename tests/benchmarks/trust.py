@@ -1,7 +1,7 @@
 """How many faults the trust light finds, and how often it is wrong: simulated frames with and without injected faults.
 
 Run ``python tests/benchmarks/trust.py [--frames N] [--every N] [--models FOLDER]``. Trains four small models
-(mitochondria and ER at 20 and 50 photons, 256×256 pixels; those in FOLDER are used again), measures the reference on
+(mitochondria and ER at 20 and 50 photons, 512×512 pixels; those in FOLDER are used again), measures the reference on
 the training frames, judges N later frames of each series as they are, and every so many of them with each fault. Prints
 Markdown tables.
 """
@@ -30,7 +30,7 @@ from quietscope.models.training import train
 from quietscope.models.trust import Trust, TrustJudge
 from quietscope.models.trust_reference import measure_reference
 
-SIDE = 256
+SIDE = 512
 TRAINED_ON = 10
 STEPS = 400
 SETTINGS = Settings.model_validate({"adaptive_sn2n": {"base_channels": 8}, "training": {"threads": 1}})
@@ -103,13 +103,12 @@ def make_judge(denoiser: Denoiser, frames: list[np.ndarray]) -> TrustJudge:
         reference,
         trust=SETTINGS.trust,
         drift=SETTINGS.drift,
-        gate=SETTINGS.gate,
         hot=denoiser.hot_pixels,
     )
 
 
 def filament(denoised: np.ndarray, height: float, rng: np.random.Generator) -> tuple[np.ndarray, Box]:
-    """Draw a bent filament of 40 to 80 pixels, `height` grey levels high, 4 pixels wide (full width at half maximum)."""
+    """Draw a bent filament of 40 to 80 pixels, `height` grey levels high and 4 wide (full width, half maximum)."""
     length, bend = rng.uniform(40, 80), rng.uniform(-0.02, 0.02)
     way = np.linspace(0, length, 400)
     angle = rng.uniform(0, 2 * np.pi) + bend * way
@@ -156,7 +155,9 @@ def faults(
     yield "a model of another sample (the other channel's)", other.denoise(raw), None
 
 
-def evaluate(all_series: list[Series], frames: int, every: int) -> tuple[dict[str, dict[str, Count]], list[str]]:
+def evaluate(
+    all_series: list[Series], frames: int, every: int
+) -> tuple[dict[str, dict[str, Count]], list[str]]:
     """Judge everything: case → series → count, and the reasons of false alarms."""
     table: dict[str, dict[str, Count]] = {}
     reasons: list[str] = []
@@ -167,7 +168,9 @@ def evaluate(all_series: list[Series], frames: int, every: int) -> tuple[dict[st
     for series in all_series:
         other = next(s for s in all_series if s.photons == series.photons and s is not series)
         name = f"{series.channel}, {series.photons}"
-        adopted = make_judge(other.denoiser, [series.simulator.pixels(FrameKey(t)) for t in range(TRAINED_ON)])
+        adopted = make_judge(
+            other.denoiser, [series.simulator.pixels(FrameKey(t)) for t in range(TRAINED_ON)]
+        )
         rng = np.random.default_rng([7, series.photons])
         for t in range(TRAINED_ON, TRAINED_ON + frames):
             raw = series.simulator.pixels(FrameKey(t))
@@ -206,7 +209,7 @@ def _share(part: int, whole: int) -> str:
 
 def cost(series: Series) -> str:
     """Processor time of judging beside that of denoising."""
-    raw = np.tile(series.simulator.pixels(FrameKey(0)), (2, 2))
+    raw = series.simulator.pixels(FrameKey(0))
     denoised = series.denoise(raw)
     times = [_cpu(lambda: series.denoise(raw), 3), _cpu(lambda: series.judge.judge(raw, denoised), 10)]
     return f"512×512 pixels: denoising {times[0]:.1f} ms, judging {times[1]:.1f} ms of processor time"
@@ -223,7 +226,9 @@ def _cpu(call: Callable[[], Any], times: int) -> float:
 
 def main() -> int:
     """Print the tables; 0 if the goals are met."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--frames", type=int, default=150)
     parser.add_argument("--every", type=int, default=5)
     parser.add_argument("--models", type=Path)
@@ -233,8 +238,10 @@ def main() -> int:
         models.mkdir(parents=True, exist_ok=True)
         all_series = [prepare(channel, photons, models) for photons in PHOTONS for channel in CHANNELS]
         table, reasons = evaluate(all_series, arguments.frames, arguments.every)
-        print(*markdown(table), "", cost(all_series[0]), *reasons, sep="\n")  # noqa: T201 - what it is for
-    false = sum(c.flagged for c in table["unaltered"].values()) / sum(c.judged for c in table["unaltered"].values())
+        print(*markdown(table), "", cost(all_series[0]), *reasons, sep="\n")
+    false = sum(c.flagged for c in table["unaltered"].values()) / sum(
+        c.judged for c in table["unaltered"].values()
+    )
     return 0 if false <= 0.02 else 1
 
 
