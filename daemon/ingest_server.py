@@ -274,7 +274,7 @@ class IngestServer:
         elif header["kind"] == "denoised":
             self._made(Deposit(frame, _provenance(header), stored))
         elif header["kind"] == "trust":
-            judged = Judged(str(header["light"]), str(header["reason"]), dict(header["figures"]))
+            judged = Judged(_light(header["light"]), str(header["reason"]), dict(header["figures"]))
             self._made(Deposit(frame, judged, stored))
         else:
             msg = f"kind {header['kind']!r} of a frame is not 'raw', 'denoised' or 'trust'"
@@ -295,6 +295,13 @@ def _key(values: list[int]) -> FrameKey:
         msg = f"key {values!r} must be four integers [t, c, z, p]"
         raise WireError(msg)
     return FrameKey(*values)
+
+
+def _light(value: object) -> str:
+    if value not in ("green", "yellow", "red"):
+        msg = f"light {value!r} is not 'green', 'yellow' or 'red'"
+        raise WireError(msg)
+    return str(value)
 
 
 def _check_path(path: object) -> None:

@@ -156,6 +156,10 @@ class LedgerReader:
         )
         return [PendingFrame(r[0], FrameKey(*r[1:5]), r[5]) for r in rows]
 
+    def newest_id(self, channel: int) -> int:
+        """Id of the newest committed frame of a channel, 0 without one."""
+        return int(self._rows("SELECT max(id) FROM frame WHERE c = ?", channel)[0][0] or 0)
+
     def details(self, identity: int) -> tuple[float | None, dict[str, Any]]:
         """Exposure in milliseconds and metadata of the frame with this id."""
         rows = self._rows("SELECT exposure_ms, metadata FROM frame WHERE id = ?", identity)

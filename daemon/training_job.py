@@ -28,9 +28,9 @@ _FEW = 3
 _REFERENCE_PIXELS = 1 << 20
 
 
-def model_name(channel: int) -> str:
-    """File name of a channel's model."""
-    return f"c{channel}.onnx"
+def model_name(channel: int, generation: int = 1) -> str:
+    """File name of a channel's model; those of later generations were trained again when the specimen had changed."""
+    return f"c{channel}.onnx" if generation == 1 else f"c{channel}-{generation}.onnx"
 
 
 class TimeBudget:
@@ -103,12 +103,21 @@ class TrainingJob:
         Told about progress: called with ``"training"`` and fields.
     channel, name
         The channel's index and name.
+    generation
+        How many models the channel will have had.
     """
 
     def __init__(
-        self, folder: Path, settings: Settings, emit: Callable[..., None], channel: int, name: str
+        self,
+        folder: Path,
+        settings: Settings,
+        emit: Callable[..., None],
+        channel: int,
+        name: str,
+        *,
+        generation: int = 1,
     ) -> None:
-        self._path = folder / model_name(channel)
+        self._path = folder / model_name(channel, generation)
         self._settings = settings
         self._emit = emit
         self._channel = channel

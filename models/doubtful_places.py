@@ -44,7 +44,9 @@ class Place:
     words: str
 
 
-def doubtful_places(scores: Float32, risk: NDArray[np.uint8], patch: int) -> tuple[Place, ...]:
+def doubtful_places(
+    scores: Float32, risk: NDArray[np.uint8], patch: int, shape: tuple[int, int]
+) -> tuple[Place, ...]:
     """Find connected doubtful windows.
 
     Parameters
@@ -56,6 +58,8 @@ def doubtful_places(scores: Float32, risk: NDArray[np.uint8], patch: int) -> tup
         Values of `quietscope.models.risk.Risk` of patches.
     patch
         Side of the patches, pixels.
+    shape
+        Of the frame, (Y, X).
 
     Returns
     -------
@@ -73,7 +77,7 @@ def doubtful_places(scores: Float32, risk: NDArray[np.uint8], patch: int) -> tup
         left[rows, columns] = 0
         box = _cells(worst, rows, columns)
         top, first = (CELL * part.start for part in box)
-        bottom, last = (CELL * part.stop for part in box)
+        bottom, last = (min(CELL * part.stop, side) for part, side in zip(box, shape, strict=True))
         height, width = risk.shape
         kind = Risk(
             int(

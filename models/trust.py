@@ -127,7 +127,7 @@ class TrustJudge:
         scores = self._scores(statistics)
         worst = np.abs(scores).max(axis=0)
         risk = _risk(raw, self._reference)
-        places = doubtful_places(scores, risk, PATCH)
+        places = doubtful_places(scores, risk, PATCH, (raw.shape[0], raw.shape[1]))
         figures = self._figures(statistics, worst, risk)
         alarms = list(self._alarms(statistics, figures))
         drift = "; ".join(self._changes(denoised, figures))
@@ -204,22 +204,27 @@ class TrustJudge:
 
     def _changes(self, denoised: NDArray[Any], figures: dict[str, float]) -> Iterator[str]:
         """How the specimen has changed since training, where beyond the limits, in words; completes `figures`."""
-        before, scene = self._reference.scene, describe(denoised, self._reference.noise)
-        brightness, sharpness = (
-            max(now, 0.0) / then if then > 0 else 1.0
-            for now, then in ((scene.brightness, before.brightness), (scene.sharpness, before.sharpness))
-        )
+        reference = self._reference
+        before = reference.scene
+        scene = describe(denoised, reference.noise, passed=reference.passed, rough=reference.rough)
         figures |= {
-            "brightness": brightness,
-            "sharpness": sharpness,
+            "brightness": _over(scene.brightness, before.brightness),
+            "sharpness": _over(scene.sharpness, before.sharpness),
             "likeness": scene.likeness(before),
         }
-        if not 1 / self._drift.brightness <= brightness <= self._drift.brightness:
+        brightness, limits = figures["brightness"], self._drift
+        if not 1 / limits.brightness <= brightness <= limits.brightness:
             yield f"the light is {brightness:.0%} of what it was during training"
-        if not 1 / self._drift.sharpness <= sharpness <= self._drift.sharpness:
+        least, most = (_over(value, before.sharpness) for value in scene.sharpness_range)
+        if most < 1 / limits.sharpness or least > limits.sharpness:
+            words = "blurred" if most < 1 else "sharper"
             field = ", and the field is another one" if figures["likeness"] < SAME_FIELD else ""
-            words = "blurred" if sharpness < 1 else "sharper"
-            yield f"the picture is {words}: sharpness {sharpness:.0%} of what it was during training{field}"
+            yield f"the picture is {words}: sharpness {figures['sharpness']:.0%} of what it was during training{field}"
+
+
+def _over(now: float, then: float) -> float:
+    """A figure over what it was during training; 1 where there was none."""
+    return max(now, 0.0) / then if then > 0 else 1.0
 
 
 def _risk(raw: NDArray[Any], reference: TrustReference) -> NDArray[np.uint8]:

@@ -23,8 +23,8 @@ from quietscope.config.errors import ModelError
 from quietscope.models.calibration import Calibration
 from quietscope.models.coloured_noise import SharedNoise
 from quietscope.models.noise import clean
-from quietscope.models.residual import BOUND, NoiseModel, ResidualStatistics, residual_statistics
-from quietscope.models.scene import Scene, describe
+from quietscope.models.residual import BOUND, WINDOW, NoiseModel, ResidualStatistics, residual_statistics
+from quietscope.models.scene import APART, Scene, describe
 
 __all__ = ["Stratum", "TrustReference", "measure_reference"]
 
@@ -55,6 +55,10 @@ class Stratum:
     skewness: tuple[float, float, float]
 
 
+_WHITE = Stratum((0.0, 1.0, 0.0), (1 / WINDOW, 2**0.5 / WINDOW, 0.5**0.5 / WINDOW), (0.0, 0.0, 0.0))
+"""Windows of independent noise, for frames too small to be cut into windows."""
+
+
 @dataclass(frozen=True)
 class TrustReference:
     """The null distribution of a channel's residual statistics.
@@ -81,6 +85,8 @@ class TrustReference:
         Structure that the model has taken away: real minus synthetic kinship, in units of the noise variance.
     passed
         Noise variance that the model lets through, in units of the noise variance.
+    rough
+        Mean square difference of that noise in rows a few pixels apart, in the same units.
     scene
         What the frames look like.
     frames
@@ -102,6 +108,7 @@ class TrustReference:
     noise_kinship_error: float
     lost: float
     passed: float
+    rough: float
     scene: Scene
     frames: int
 
@@ -128,7 +135,7 @@ class TrustReference:
                 "noise": NoiseModel(**figures["noise"]),
                 "borders": tuple(figures["borders"]),
                 "strata": strata,
-                "scene": Scene(**{**figures["scene"], "grid": tuple(figures["scene"]["grid"])}),
+                "scene": Scene.from_figures(figures["scene"]),
             }
             return cls(**{**figures, **parts})
         except (KeyError, TypeError, ValueError) as error:
@@ -178,7 +185,7 @@ def measure_reference(
     noise = NoiseModel.of(calibration)
     shared = SharedNoise.of(calibration, max_twin_correlation)
     rng = np.random.default_rng(seed)
-    real, pure, synthetic, passed, scenes = [], [], [], [], []
+    real, pure, synthetic, passed, rough, delivered = [], [], [], [], [], []
     for frame in frames:
         denoised = denoise(frame)
         made = _synthetic(denoised, frame.dtype, noise, shared, rng)
@@ -186,9 +193,13 @@ def measure_reference(
         real.append(residual_statistics(frame, denoised, noise, hot))
         pure.append(residual_statistics(made, denoised, noise))
         synthetic.append(residual_statistics(made, again, noise))
-        through = np.square(clean(again) - clean(denoised)) / noise.variance(denoised)
-        passed.append(float(np.mean(np.minimum(through, BOUND**2), dtype=np.float64)))
-        scenes.append(describe(denoised, noise))
+        through = (clean(again) - clean(denoised)) / np.sqrt(noise.variance(denoised))
+        np.clip(through, -BOUND, BOUND, out=through)
+        passed.append(float(np.mean(through * through, dtype=np.float64)))
+        rough.append(
+            float(np.mean(np.square(through[APART:] - through[:-APART]))) if len(through) > APART else 0.0
+        )
+        delivered.append(denoised)
     bright = np.concatenate([s.brightness[s.judged] for s in real])
     borders = tuple(float(level) for level in np.quantile(bright, BORDERS)) if bright.size else ()
     kinship = _mean([s.kinship for s in real])
@@ -208,7 +219,10 @@ def measure_reference(
         noise_kinship_error=_block_error(pure, "correlation"),
         lost=kinship - _mean([s.kinship for s in synthetic]),
         passed=_mean(passed),
-        scene=Scene.mean(scenes),
+        rough=_mean(rough),
+        scene=Scene.mean(
+            [describe(image, noise, passed=_mean(passed), rough=_mean(rough)) for image in delivered]
+        ),
         frames=len(frames),
     )
 
@@ -244,6 +258,8 @@ def _strata(
         [np.concatenate([getattr(s, name)[s.judged] for s in kind]) for name in STATISTICS]
         for kind in (real, pure)
     ]
+    if number.size == 0:
+        return (_WHITE,)
     for n in range(len(borders) + 1):
         inside = number == n
         if np.count_nonzero(inside) < 2:

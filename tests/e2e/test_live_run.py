@@ -26,6 +26,7 @@ SUMMARY_KEYS = {
     "denoised",
     "skipped",
     "rejected",
+    "trust",
     "published",
     "time_to_first_denoised_s",
     "fps",
