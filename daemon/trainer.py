@@ -203,6 +203,7 @@ class Trainer:
             channel=channel,
             name=name,
             accepted=judgement.accepted,
+            again=generation > 1,
             reason=judgement.reason,
             figures=_plain(figures),
         )

@@ -7,7 +7,7 @@ divided among all tests and all windows (Bonferroni), and from what matters at a
 are no fault, however certain they are.
 
 Green: nothing speaks against the frame. Yellow: places in it are doubtful, or the specimen has changed since training.
-Red: the frame as a whole is.
+Red: the frame as a whole is, since intensities are wrong or structure is taken away.
 """
 
 from collections.abc import Iterator, Mapping
@@ -74,7 +74,7 @@ class Trust:
     places
         Doubtful places, the most doubtful first.
     drift
-        In words how the specimen has changed since training; empty while it has not beyond the limits.
+        In words how the specimen, or the model's fit to it, has changed since training; empty while it has not.
     """
 
     light: Light
@@ -108,6 +108,7 @@ class TrustJudge:
     ) -> None:
         self._reference = reference
         self._alpha = trust.false_alarms / TESTS
+        self._certain = NormalDist().inv_cdf(1 - self._alpha / 2)
         self._drift = drift
         self._hot = hot
 
@@ -129,9 +130,11 @@ class TrustJudge:
         risk = _risk(raw, self._reference)
         places = doubtful_places(scores, risk, PATCH, (raw.shape[0], raw.shape[1]))
         figures = self._figures(statistics, worst, risk)
-        alarms = list(self._alarms(statistics, figures))
-        drift = "; ".join(self._changes(denoised, figures))
-        light = Light.RED if alarms else Light.YELLOW if places or drift else Light.GREEN
+        alarms = list(self._intensities(statistics, figures))
+        misfit, words = self._fit(statistics, figures)
+        drift = "; ".join([*([words] if words else []), *self._changes(denoised, figures)])
+        doubtful = Light.YELLOW if places or drift else Light.GREEN
+        light = Light.RED if alarms or misfit > 0 else doubtful
         reasons = [*alarms, *_in_words(places), *([drift] if drift else [])]
         return Trust(
             light,
@@ -180,27 +183,31 @@ class TrustJudge:
             "dense_share": float(shares[Risk.LOW]),
         }
 
-    def _alarms(self, statistics: ResidualStatistics, figures: Mapping[str, float]) -> Iterator[str]:
-        """What is wrong with the frame as a whole, in words."""
-        reference = self._reference
-        certain = NormalDist().inv_cdf(1 - self._alpha / 2)
-        error = max(statistics.light_error, reference.light_scatter)
-        if abs(figures["light_ratio"] - 1) > certain * error + LIGHT:
+    def _intensities(self, statistics: ResidualStatistics, figures: Mapping[str, float]) -> Iterator[str]:
+        """Whether light got lost or was added, in words."""
+        error = max(statistics.light_error, self._reference.light_scatter)
+        if abs(figures["light_ratio"] - 1) > self._certain * error + LIGHT:
             ratio = 1 / max(figures["light_ratio"], 1e-6)
             yield f"intensities are not conserved: the denoised frame holds {ratio:.1%} of the light"
+
+    def _fit(self, statistics: ResidualStatistics, figures: Mapping[str, float]) -> tuple[float, str]:
+        """How the model does not fit the frame: positive if it takes away structure, negative if it leaves noise."""
+        reference = self._reference
         side, material = statistics.size**0.5, MATERIAL * reference.passed
+        change, lost = figures["residual_variance_change"], figures["structure_lost"]
         error = max(reference.noise_spread_error / side, reference.spread_scatter)
-        change = figures["residual_variance_change"]
-        if abs(change) > certain * error + material:
-            words = "more than noise was taken out" if change > 0 else "noise was left in"
-            yield f"the model does not fit this frame: {words} (variance {change:+.0%} of the noise)"
-        error = max(reference.noise_kinship_error / side, reference.kinship_scatter)
-        change = figures["residual_correlation_change"]
-        if abs(change) > certain * error + material:
-            words = "what was taken out has structure" if change > 0 else "structure of noise was left in"
-            yield f"the model does not fit this frame: {words} (correlation of neighbours {change:+.3f})"
-        elif figures["structure_lost"] > reference.passed + certain * error:
-            yield "the model takes away more structure than it leaves noise; train it on this specimen"
+        unlike = abs(change) > self._certain * error + material
+        if not unlike:
+            change = figures["residual_correlation_change"]
+            error = max(reference.noise_kinship_error / side, reference.kinship_scatter)
+            unlike = abs(change) > self._certain * error + material
+        if unlike and change > 0:
+            return change, f"the model takes out more than noise from this frame ({_percent(change)})"
+        if unlike:
+            return change, f"the model leaves more noise in than it did during training ({_percent(change)})"
+        if lost > reference.passed + self._certain * reference.noise_kinship_error / side:
+            return lost, f"the model takes away more structure than it leaves noise ({_percent(lost)})"
+        return 0.0, ""
 
     def _changes(self, denoised: NDArray[Any], figures: dict[str, float]) -> Iterator[str]:
         """How the specimen has changed since training, where beyond the limits, in words; completes `figures`."""
@@ -220,6 +227,10 @@ class TrustJudge:
             words = "blurred" if most < 1 else "sharper"
             field = ", and the field is another one" if figures["likeness"] < SAME_FIELD else ""
             yield f"the picture is {words}: sharpness {figures['sharpness']:.0%} of what it was during training{field}"
+
+
+def _percent(share: float) -> str:
+    return f"{abs(share):.1%} of the noise variance"
 
 
 def _over(now: float, then: float) -> float:
