@@ -1,6 +1,6 @@
 """How many faults the trust light finds, and how often it is wrong: simulated frames with and without injected faults.
 
-Run ``python tests/benchmarks/trust.py [--frames N] [--every N] [--models FOLDER]``. Trains four small models
+Run ``python tests/benchmarks/trust.py [--frames N] [--every N] [--seed N] [--models FOLDER]``. Trains four small models
 (mitochondria and ER at 20 and 50 photons, 512×512 pixels; those in FOLDER are used again), measures the reference on
 the training frames, judges N later frames of each series as they are, and every so many of them with each fault. Prints
 Markdown tables.
@@ -72,14 +72,14 @@ class Count:
             self.located += box[0] <= row <= box[2] and box[1] <= column <= box[3]
 
 
-def prepare(channel: str, photons: int, folder: Path) -> Series:
+def prepare(channel: str, photons: int, folder: Path, seed: int) -> Series:
     """Train a model, or take the one in the folder, and measure its reference."""
     settings = SimulatorSettings(
-        height=SIDE, width=SIDE, channels=(channel,), photons=photons, frames=1000, seed=1
+        height=SIDE, width=SIDE, channels=(channel,), photons=photons, frames=1000, seed=seed
     )
     simulator = Simulator(settings)
     frames = [simulator.pixels(FrameKey(t)) for t in range(TRAINED_ON)]
-    path = folder / f"{channel}-{photons}.onnx"
+    path = folder / f"{channel}-{photons}-{seed}.onnx"
     if not path.exists():
         started = time.monotonic()
         training_set = TrainingSet(frames, list(range(TRAINED_ON)), {"channel": channel})
@@ -239,12 +239,15 @@ def main() -> int:
     )
     parser.add_argument("--frames", type=int, default=150)
     parser.add_argument("--every", type=int, default=5)
+    parser.add_argument("--seed", type=int, default=1, help="of the specimen and its noise")
     parser.add_argument("--models", type=Path)
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         models = arguments.models or Path(folder)
         models.mkdir(parents=True, exist_ok=True)
-        all_series = [prepare(channel, photons, models) for photons in PHOTONS for channel in CHANNELS]
+        all_series = [
+            prepare(channel, photons, models, arguments.seed) for photons in PHOTONS for channel in CHANNELS
+        ]
         table, reasons = evaluate(all_series, arguments.frames, arguments.every)
         print(*markdown(table), "", cost(all_series[0]), *reasons, sep="\n")
     false = sum(c.flagged for c in table["unaltered"].values()) / sum(
