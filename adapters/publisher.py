@@ -33,7 +33,7 @@ _SUBSCRIPTIONS_AT_ONCE = 1000
 _LONGEST_SUBSCRIPTION = 1024
 """A viewer that sends more is cut off."""
 
-_REPEAT_ORDER = {"info": 0, "denoised": 1, "preview": 2, "raw": 3}
+_REPEAT_ORDER = {"info": 0, "denoised": 1, "preview": 2, "raw": 3, "trust": 4}
 """Order in which a late viewer gets what it missed."""
 
 
@@ -143,14 +143,22 @@ class Publisher:
         self._send(self._kept[INFO_TOPIC])
 
     def publish(
-        self, kind: FrameKind, key: FrameKey, pixels: Pixels, *, received_ns: int, model: str | None = None
+        self,
+        kind: FrameKind,
+        key: FrameKey,
+        pixels: Pixels,
+        *,
+        received_ns: int,
+        model: str | None = None,
+        light: str | None = None,
+        reason: str = "",
     ) -> None:
         """Show a frame.
 
         Parameters
         ----------
         kind
-            ``raw``, ``denoised`` or ``preview``.
+            ``raw``, ``denoised``, ``preview`` or ``trust``.
         key
             Place in the series.
         pixels
@@ -159,6 +167,8 @@ class Publisher:
             Time of arrival of the raw frame, nanoseconds since the epoch.
         model
             Model that made the frame.
+        light, reason
+            Traffic light of a trust map, and why.
 
         Raises
         ------
@@ -181,6 +191,8 @@ class Publisher:
             received_ns=received_ns,
             channel=names[key.c] if key.c < len(names) else "",
             model=model,
+            light=light,
+            reason=reason,
             pixel_size_um=self._series.pixel_size_um,
         )
         topic = frame_topic(kind, key.c)

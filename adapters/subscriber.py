@@ -58,7 +58,7 @@ class ReceivedFrame:
 
     @property
     def kind(self) -> FrameKind:
-        """``raw``, ``denoised`` or ``preview``."""
+        """``raw``, ``denoised``, ``preview`` or ``trust``."""
         return self.header.kind
 
 

@@ -27,8 +27,8 @@ PROTOCOL: Literal["quietscope/1"] = "quietscope/1"
 MAX_PIXELS_NBYTES = 1 << 30
 """Largest frame, bytes."""
 
-FrameKind = Literal["raw", "denoised", "preview"]
-"""What a frame is: straight from the camera, denoised by an accepted model, or a classical preview."""
+FrameKind = Literal["raw", "denoised", "preview", "trust"]
+"""What a frame is: straight from the camera, denoised by an accepted model, a classical preview, or a trust map."""
 
 _Count = Annotated[int, Field(ge=0, le=2**63 - 1)]
 _Side = Annotated[int, Field(ge=1, le=2**20)]
@@ -190,6 +190,12 @@ class FrameHeader(_Common):
     model: _Name | None = None
     """Model that made a denoised frame."""
 
+    light: Literal["green", "yellow", "red"] | None = None
+    """Traffic light of the denoised frame that a trust map belongs to."""
+
+    reason: _Name = ""
+    """Why, in words."""
+
     pixel_size_um: _PixelSize | None = None
     scale: tuple[_PixelSize, _PixelSize] = (1.0, 1.0)
     """Pixel size along Y and X, micrometres; 1 where unknown."""
@@ -208,6 +214,8 @@ class FrameHeader(_Common):
         received_ns: int = 0,
         channel: str = "",
         model: str | None = None,
+        light: str | None = None,
+        reason: str = "",
         pixel_size_um: float | None = None,
     ) -> Self:
         """Header for `pixels`, shape (Y, X)."""
@@ -231,6 +239,8 @@ class FrameHeader(_Common):
                 "channel": channel,
                 "received_ns": received_ns,
                 "model": model,
+                "light": light,
+                "reason": reason,
                 "pixel_size_um": pixel_size_um,
                 "scale": (size, size),
             }

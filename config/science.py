@@ -7,7 +7,15 @@ from pydantic import Field, model_validator
 
 from quietscope.config.base import Section
 
-__all__ = ["AdaptiveSN2NSettings", "GateSettings", "RuntimeSettings", "TilingSettings", "TrainingSettings"]
+__all__ = [
+    "AdaptiveSN2NSettings",
+    "DriftSettings",
+    "GateSettings",
+    "RuntimeSettings",
+    "TilingSettings",
+    "TrainingSettings",
+    "TrustSettings",
+]
 
 Normalisation = Literal["stream", "image", "patch", "published", "noise", "minmax"]
 
@@ -99,6 +107,32 @@ class GateSettings(Section):
 
     max_twin_correlation: float = Field(default=0.3, gt=0, le=1)
     """Twin correlation above which frames t, t+1 take the place of spatial twins."""
+
+
+class TrustSettings(Section):
+    """How far each denoised frame is trusted: a light, a map, figures."""
+
+    enabled: bool = True
+    """Compare every denoised frame with its raw frame."""
+
+    false_alarms: float = Field(default=0.01, gt=0, le=0.5)
+    """Share of faultless frames that may be doubted; all limits follow from it."""
+
+
+class DriftSettings(Section):
+    """What is done when the pictures are no longer like those that the model was trained on."""
+
+    retrain: Literal["off", "offer", "auto"] = "offer"
+    """Nothing (``off``), say it in words (``offer``), or train a new model while the old one goes on (``auto``)."""
+
+    frames: int = Field(default=5, ge=1, le=10_000)
+    """Frames of a channel that must have drifted one after the other."""
+
+    brightness: float = Field(default=2.0, gt=1, le=1000)
+    """Factor by which the light of the specimen may have become less or more."""
+
+    sharpness: float = Field(default=1.5, gt=1, le=1000)
+    """Factor by which the sharpness may have become less or more."""
 
 
 class TilingSettings(Section):

@@ -9,10 +9,12 @@ from quietscope.config.base import Section
 from quietscope.config.methods import FM2SSettings, Noise2SRSettings, Poisson2VoidSettings
 from quietscope.config.science import (
     AdaptiveSN2NSettings,
+    DriftSettings,
     GateSettings,
     RuntimeSettings,
     TilingSettings,
     TrainingSettings,
+    TrustSettings,
 )
 from quietscope.config.sources import SimulatorSettings, SourceSettings
 from quietscope.config.system import (
@@ -61,6 +63,12 @@ class Settings(Section):
 
     gate: GateSettings = GateSettings()
     """What a model must prove before it goes live."""
+
+    trust: TrustSettings = TrustSettings()
+    """How far denoised frames are trusted."""
+
+    drift: DriftSettings = DriftSettings()
+    """What is done when the pictures change."""
 
     tiling: TilingSettings = TilingSettings()
     """Tiles."""

@@ -172,6 +172,8 @@ class Engine:
             case "ready", "processor":
                 self._addresses["publish"] = event["endpoint"]
                 self._write_addresses()
+            case "drift", _:
+                self._on_drift(event)
             case "intake_ended", _:
                 self._on_intake_ended(event)
             case "fatal", _:
@@ -210,6 +212,12 @@ class Engine:
             self._children["trainer"].tell("finish")
         else:
             self._begin_filling()
+
+    def _on_drift(self, event: Event) -> None:
+        """The pictures of a channel are no longer what its model was trained on, and it is to be trained again."""
+        if self.phase is Phase.RECORDING and self._children["trainer"].is_alive:
+            self._children["trainer"].tell("retrain", channel=event["channel"])
+            self._say("warning", f"channel {event['channel']} is trained again: {event['text']}")
 
     def _begin_filling(self) -> None:
         self.phase = Phase.FILLING

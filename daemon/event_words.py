@@ -58,6 +58,5 @@ def _verdict(event: Event) -> Words:
     seconds = event["figures"].get("training_s", 0.0)
     if event["accepted"]:
         return Words("good", f"{event['name']}: model accepted after {seconds:.0f} s. {event['reason']}")
-    return Words(
-        "warning", f"{event['name']}: model NOT accepted, the channel stays on preview. {event['reason']}"
-    )
+    then = "its old model goes on" if event.get("again") else "the channel stays on preview"
+    return Words("warning", f"{event['name']}: model NOT accepted, {then}. {event['reason']}")

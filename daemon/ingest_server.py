@@ -20,7 +20,7 @@ from quietscope.config.system import SecuritySettings
 from quietscope.daemon.committer import Committer
 from quietscope.daemon.intake import Intake
 from quietscope.daemon.ledger import EventRow, ModelRow, SkippedRow
-from quietscope.daemon.vault import Deposit, Provenance, Vault
+from quietscope.daemon.vault import Deposit, Judged, Provenance, Vault
 
 __all__ = ["IngestServer"]
 
@@ -273,18 +273,21 @@ class IngestServer:
                 status = "closed" if self._intake.ended.is_set() else "rejected"
                 self._answer(identity, number, status, "see the recorder's log")
         elif header["kind"] == "denoised":
-            self._denoised(Deposit(frame, _provenance(header), stored))
+            self._made(Deposit(frame, _provenance(header), stored))
+        elif header["kind"] == "trust":
+            judged = Judged(_light(header["light"]), str(header["reason"]), dict(header["figures"]))
+            self._made(Deposit(frame, judged, stored))
         else:
-            msg = f"kind {header['kind']!r} of a frame is neither 'raw' nor 'denoised'"
+            msg = f"kind {header['kind']!r} of a frame is not 'raw', 'denoised' or 'trust'"
             raise WireError(msg)
 
-    def _denoised(self, deposit: Deposit) -> None:
+    def _made(self, deposit: Deposit) -> None:
         # Senders hold back by their byte budget, so the wait is short unless the disk stalls.
         deadline = time.monotonic() + 30.0
         while not self._vault.deposit(deposit, timeout_s=0.2):
             self._speak()
             if self._vault.closed or time.monotonic() > deadline:
-                msg = f"no room for denoised frame {deposit.frame.key} within 30 s; send it again"
+                msg = f"no room for a frame made of {deposit.frame.key} within 30 s; send it again"
                 raise WireError(msg)
 
 
@@ -302,6 +305,13 @@ def _whole(value: int) -> int:
         msg = f"{str(value)[:40]} is no number of 64 bits"
         raise WireError(msg)
     return number
+
+
+def _light(value: object) -> str:
+    if value not in ("green", "yellow", "red"):
+        msg = f"light {value!r} is not 'green', 'yellow' or 'red'"
+        raise WireError(msg)
+    return str(value)
 
 
 def _check_path(path: object) -> None:

@@ -27,6 +27,7 @@ __all__ = [
     "RawRow",
     "RejectedRow",
     "SkippedRow",
+    "TrustRow",
 ]
 
 SCHEMA_VERSION = 1
@@ -40,6 +41,7 @@ CREATE TABLE IF NOT EXISTS frame (
     state TEXT NOT NULL DEFAULT 'raw' CHECK (state IN ('raw', 'denoised', 'skipped')),
     denoised_ns INTEGER, denoised_crc32 INTEGER, model_id TEXT, skip_reason TEXT,
     published_ns INTEGER, live INTEGER NOT NULL DEFAULT 0,
+    trust_light TEXT, trust_reason TEXT, trust_figures TEXT,
     UNIQUE (p, c, z, t));
 CREATE INDEX IF NOT EXISTS frame_pending ON frame (c, id) WHERE state = 'raw';
 CREATE TABLE IF NOT EXISTS rejected (
@@ -74,6 +76,16 @@ class DenoisedRow:
     model_id: str
     published_ns: int | None
     live: bool
+
+
+@dataclass(frozen=True, slots=True)
+class TrustRow:
+    """A denoised frame has been judged, and its trust map is durably in the store."""
+
+    key: FrameKey
+    light: str
+    reason: str
+    figures: Mapping[str, float]
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,7 +140,17 @@ class MetaRow:
     value: Any
 
 
-Entry = RawRow | DenoisedRow | SkippedRow | LostDenoisedRow | RejectedRow | ModelRow | EventRow | MetaRow
+Entry = (
+    RawRow
+    | DenoisedRow
+    | TrustRow
+    | SkippedRow
+    | LostDenoisedRow
+    | RejectedRow
+    | ModelRow
+    | EventRow
+    | MetaRow
+)
 
 
 class LedgerWriter:
@@ -152,6 +174,7 @@ class LedgerWriter:
             self._db.execute("PRAGMA journal_mode=DELETE")
             self._db.execute("PRAGMA synchronous=FULL")
             self._db.executescript(_SCHEMA)
+            self._add_trust()
             self._db.execute("INSERT OR IGNORE INTO meta VALUES ('schema', ?)", (str(SCHEMA_VERSION),))
         except sqlite3.Error as error:
             msg = f"cannot open the ledger {path}: {error}; check that the folder is writable and on a working disk"
@@ -176,6 +199,13 @@ class LedgerWriter:
                 self._db.execute("ROLLBACK")
             msg = f"cannot write the ledger {self._path}: {error}; free some disk space or check the disk"
             raise LedgerError(msg) from error
+
+    def _add_trust(self) -> None:
+        """Bring a ledger of a version without trust up to date."""
+        known = {row[1] for row in self._db.execute("PRAGMA table_info(frame)")}
+        for column in ("trust_light", "trust_reason", "trust_figures"):
+            if column not in known:
+                self._db.execute(f"ALTER TABLE frame ADD COLUMN {column} TEXT")
 
     def close(self) -> None:
         """Close the file."""
@@ -204,6 +234,12 @@ class LedgerWriter:
                     " published_ns = ?, live = ?, skip_reason = NULL WHERE t = ? AND c = ? AND z = ? AND p = ?",
                     (denoised_ns, crc32, model_id, published_ns, int(live), *key),
                 )
+            case TrustRow(key, light, reason, figures):
+                run(
+                    "UPDATE frame SET trust_light = ?, trust_reason = ?, trust_figures = ?"
+                    " WHERE t = ? AND c = ? AND z = ? AND p = ?",
+                    (light, reason, json.dumps(dict(figures)), *key),
+                )
             case SkippedRow(key, reason):
                 run(
                     "UPDATE frame SET state = 'skipped', skip_reason = ?"
@@ -213,7 +249,8 @@ class LedgerWriter:
             case LostDenoisedRow(key):
                 run(
                     "UPDATE frame SET state = 'raw', denoised_ns = NULL, denoised_crc32 = NULL, model_id = NULL,"
-                    " published_ns = NULL, live = 0 WHERE t = ? AND c = ? AND z = ? AND p = ? AND state = 'denoised'",
+                    " published_ns = NULL, live = 0, trust_light = NULL, trust_reason = NULL, trust_figures = NULL"
+                    " WHERE t = ? AND c = ? AND z = ? AND p = ? AND state = 'denoised'",
                     (*key,),
                 )
             case RejectedRow(name, reason, detail):

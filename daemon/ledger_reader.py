@@ -156,6 +156,10 @@ class LedgerReader:
         )
         return [PendingFrame(r[0], FrameKey(*r[1:5]), r[5]) for r in rows]
 
+    def newest_id(self, channel: int) -> int:
+        """Id of the newest committed frame of a channel, 0 without one."""
+        return int(self._rows("SELECT max(id) FROM frame WHERE c = ?", channel)[0][0] or 0)
+
     def details(self, identity: int) -> tuple[float | None, dict[str, Any]]:
         """Exposure in milliseconds and metadata of the frame with this id."""
         rows = self._rows("SELECT exposure_ms, metadata FROM frame WHERE id = ?", identity)
@@ -196,6 +200,18 @@ class LedgerReader:
         """Reason → number of frames that were deliberately not denoised."""
         return dict(
             self._rows("SELECT skip_reason, count(*) FROM frame WHERE state = 'skipped' GROUP BY skip_reason")
+        )
+
+    def lights(self) -> dict[str, int]:
+        """Traffic light → number of denoised frames, in a ledger that knows of trust."""
+        known = {row[1] for row in self._rows("PRAGMA table_info(frame)")}
+        if "trust_light" not in known:
+            return {}
+        return dict(
+            self._rows(
+                "SELECT trust_light, count(*) FROM frame WHERE trust_light IS NOT NULL AND state = 'denoised'"
+                " GROUP BY trust_light"
+            )
         )
 
     def rejected(self) -> dict[str, int]:

@@ -204,6 +204,11 @@ def _print_summary(console: Console, summary: Summary, peak_mb: dict[str, float]
         table.add_row(f"light and noise, {name}", words)
     table.add_row("network ran on", figures["provider"] or "–")
     table.add_row("peak memory", ", ".join(f"{name} {mb:.0f} MB" for name, mb in sorted(peak_mb.items())))
+    if figures["trust"]:
+        lights = ", ".join(
+            f"{figures['trust'].get(light, 0)} {light}" for light in ("green", "yellow", "red")
+        )
+        table.add_row("trust, frames", lights)
     table.add_row("ended because", figures["exit_reason"])
     table.add_row("store", figures["store"])
     console.print(table)

@@ -11,6 +11,8 @@ from quietscope.config import ModelError, Settings
 from quietscope.daemon.ledger_reader import ModelVerdict
 from quietscope.daemon.runfolder import RunFolder
 from quietscope.models.denoiser import Denoiser
+from quietscope.models.trust import TrustJudge
+from quietscope.models.trust_reference import TrustReference
 
 __all__ = ["LiveModel", "LiveModels"]
 
@@ -27,11 +29,14 @@ class LiveModel:
         Identity, written beside every frame the model makes.
     since_ns
         When it went live, nanoseconds since the epoch.
+    judge
+        Judges its frames; None where there is nothing to judge by.
     """
 
     denoiser: Denoiser
     model_id: str
     since_ns: int
+    judge: TrustJudge | None = None
 
 
 class LiveModels:
@@ -115,7 +120,8 @@ class LiveModels:
                 "log", level="error", text=f"channel {channel}: the accepted model cannot be run: {error}"
             )
             return
-        self._live[channel] = LiveModel(denoiser, verdict.model_id, time.time_ns())
+        judge = self._judge(channel, verdict, denoiser)
+        self._live[channel] = LiveModel(denoiser, verdict.model_id, time.time_ns(), judge)
         self._given_up.pop(channel, None)
         fields: dict[str, Any] = {
             "channel": channel,
@@ -123,3 +129,19 @@ class LiveModels:
             "provider": denoiser.provider,
         }
         self._on_event("model_live", **fields)
+
+    def _judge(self, channel: int, verdict: ModelVerdict, denoiser: Denoiser) -> TrustJudge | None:
+        settings, figures = self._settings, verdict.figures.get("trust")
+        if not settings.trust.enabled or figures is None:
+            return None
+        try:
+            reference = TrustReference.from_figures(figures)
+        except ModelError as error:
+            self._on_event("log", level="warning", text=f"channel {channel}: frames are not judged: {error}")
+            return None
+        return TrustJudge(
+            reference,
+            trust=settings.trust,
+            drift=settings.drift,
+            hot=denoiser.hot_pixels,
+        )

@@ -19,6 +19,7 @@ from quietscope.daemon.models_live import LiveModels
 from quietscope.daemon.parent import Parent
 from quietscope.daemon.publishing import Publication, PublishingThread
 from quietscope.daemon.runfolder import RunFolder
+from quietscope.daemon.watching import Watch
 from quietscope.daemon.work import Work, WorkQueue
 from quietscope.models.preview import preview
 
@@ -75,6 +76,7 @@ class Processor:
             keys=settings.security.keys,
             on_trouble=lambda text: parent.say("warning", f"processor: {text}"),
         )
+        self._watch = Watch(settings.drift, self._publishing, self._client, on_event=parent.emit)
         self._preview_at: dict[int, float] = {}
         self._skip_at: dict[int, float] = {}
         self._rest_until = 0.0
@@ -243,6 +245,7 @@ class Processor:
         if self._models.is_training(len(self._channels)):
             self._rest_until = time.monotonic() + _REST * seconds
         published_ns = self._publish_pair(work, raw, denoised, model.model_id)
+        self._watch.look_at(work, raw, denoised, model, show=published_ns is not None)
         number = self._client.send_frame(
             work.key,
             denoised,

@@ -30,6 +30,8 @@ class Publication:
     pixels: Pixels
     received_ns: int
     model_id: str | None = None
+    light: str | None = None
+    reason: str = ""
     published_ns: int | None = None
     done: threading.Event = field(default_factory=threading.Event)
 
@@ -118,7 +120,13 @@ class PublishingThread:
                     self._publisher.update_series(item)
                     continue
                 self._publisher.publish(
-                    item.kind, item.key, item.pixels, received_ns=item.received_ns, model=item.model_id
+                    item.kind,
+                    item.key,
+                    item.pixels,
+                    received_ns=item.received_ns,
+                    model=item.model_id,
+                    light=item.light,
+                    reason=item.reason,
                 )
                 item.published_ns = time.time_ns()
             except QuietscopeError as error:

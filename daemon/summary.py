@@ -85,6 +85,7 @@ def summarise(run: RunFolder, ending: Ending, truth: TruthSource | None) -> Summ
             "denoised": counts["denoised"],
             "skipped": skipped,
             "rejected": ledger.rejected(),
+            "trust": ledger.lights(),
             "published": published,
             "time_to_first_denoised_s": None
             if first_publication is None

@@ -1,11 +1,13 @@
 """The trainer process: collects the first usable frames of each channel, trains, exports, judges, reports.
 
 Channels take turns in the order in which they have enough frames. A restart begins with the channels that have no
-verdict yet, since verdicts are in the ledger.
+verdict yet, since verdicts are in the ledger. A channel whose specimen has changed is trained again, on frames that
+come from then on and at low priority; its old model serves meanwhile.
 """
 
 import os
 import time
+from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -28,6 +30,7 @@ __all__ = ["Trainer"]
 _POLL_S = 0.2
 _HELD_OUT = 6
 _LOOK_AT = 400
+_NICE = 10
 
 
 @dataclass
@@ -64,6 +67,7 @@ class Trainer:
         self._store: StoreReader | None = None
         self._collected: dict[int, _Collection] = {}
         self._done: set[int] = set(self._ledger.verdicts())
+        self._generation: Counter[int] = Counter()
         self._finishing = False
 
     def run(self) -> int:
@@ -88,8 +92,23 @@ class Trainer:
 
     def _obey(self) -> None:
         command = self._parent.command(timeout_s=_POLL_S)
-        if command is not None and command.get("command") == "finish":
+        if command is None:
+            return
+        if command.get("command") == "finish":
             self._finishing = True
+            # What was to be trained again keeps the model it has.
+            self._done |= set(self._generation)
+        elif command.get("command") == "retrain" and not self._finishing:
+            self._start_again(int(command["channel"]))
+
+    def _start_again(self, channel: int) -> None:
+        """Collect frames of a channel that has a model, from now on."""
+        if channel not in self._done:
+            return
+        self._generation[channel] += 1
+        newest = self._ledger.newest_id(channel)
+        self._collected[channel] = _Collection([], [], last_id=newest)
+        self._done.discard(channel)
 
     def _next_channel(self) -> int | None:
         """Collect frames; the first channel that has enough, or has all it will ever get."""
@@ -138,23 +157,32 @@ class Trainer:
         self._done.add(channel)
         held = self._collected.pop(channel)
         name = self._channel_name(channel)
+        generation = 1 + self._generation[channel]
+        if generation > 1 and hasattr(os, "nice"):
+            os.nice(max(0, _NICE - os.nice(0)))
         started = time.monotonic()
+        trust: dict[str, Any] = {}
         try:
             if not held.frames:
                 msg = f"none of its {held.refused} frames is usable for training (empty, saturated or NaN)"
                 raise RunError(msg)
-            job = TrainingJob(self._run.models, self._settings, self._emit, channel, name)
-            if self._settings.training.model is None:
+            job = TrainingJob(
+                self._run.models, self._settings, self._emit, channel, name, generation=generation
+            )
+            if self._settings.training.model is None or generation > 1:
                 path, trained = job.train(held.frames, held.keys)
             else:
                 path, trained = job.adopt(), None
             frames, keys, held_out = self._held_out(channel, held)
             judgement = job.judge(path, trained, frames, keys, held_out=held_out)
+            if judgement.accepted and self._settings.trust.enabled:
+                trust = {"trust": job.trust_reference(path, held.frames)}
         except QuietscopeError as error:
             self._parent.say("error", f"{name}: no model, {error}")
             judgement = Judgement("", None, accepted=False, reason=str(error), figures={})
         figures = {
             **judgement.figures,
+            **trust,
             "training_s": time.monotonic() - started,
             "channel_name": name,
             "trained_on": [list(key) for key in held.keys],
@@ -175,6 +203,7 @@ class Trainer:
             channel=channel,
             name=name,
             accepted=judgement.accepted,
+            again=generation > 1,
             reason=judgement.reason,
             figures=_plain(figures),
         )

@@ -13,23 +13,25 @@ from numpy.typing import NDArray
 from quietscope.adapters.frame import FrameKey
 from quietscope.config import ModelError, Settings
 from quietscope.config.science import TrainingSettings
-from quietscope.models.calibration import Calibration
+from quietscope.models.calibration import Calibration, calibrate
 from quietscope.models.denoiser import Denoiser
 from quietscope.models.export import export_onnx, parity_error
 from quietscope.models.gate import judge
 from quietscope.models.protocols import Progress, TrainingSet
 from quietscope.models.training import TrainedModel, train
+from quietscope.models.trust_reference import measure_reference
 
 __all__ = ["Judgement", "TimeBudget", "TrainingJob", "model_name"]
 
 _GRACE = 3.0
 _FEW = 3
 _APART = 1_000_000_000
+_REFERENCE_PIXELS = 1 << 20
 
 
-def model_name(channel: int) -> str:
-    """File name of a channel's model."""
-    return f"c{channel}.onnx"
+def model_name(channel: int, generation: int = 1) -> str:
+    """File name of a channel's model; those of later generations were trained again when the specimen had changed."""
+    return f"c{channel}.onnx" if generation == 1 else f"c{channel}-{generation}.onnx"
 
 
 class TimeBudget:
@@ -108,12 +110,21 @@ class TrainingJob:
         Told about progress: called with ``"training"`` and fields.
     channel, name
         The channel's index and name.
+    generation
+        How many models the channel will have had.
     """
 
     def __init__(
-        self, folder: Path, settings: Settings, emit: Callable[..., None], channel: int, name: str
+        self,
+        folder: Path,
+        settings: Settings,
+        emit: Callable[..., None],
+        channel: int,
+        name: str,
+        *,
+        generation: int = 1,
     ) -> None:
-        self._path = folder / model_name(channel)
+        self._path = folder / model_name(channel, generation)
         self._settings = settings
         self._emit = emit
         self._channel = channel
@@ -207,6 +218,35 @@ class TrainingJob:
             **verdict.figures,
         }
         return Judgement(denoiser.model_id, path, verdict.accepted, "; ".join(verdict.reasons), figures)
+
+    def trust_reference(self, path: Path, frames: Sequence[NDArray[Any]]) -> dict[str, Any]:
+        """Measure what later frames are held against.
+
+        Parameters
+        ----------
+        path
+            The accepted model.
+        frames
+            Frames that it fits, in time order.
+
+        Returns
+        -------
+        dict
+            `quietscope.models.trust_reference.TrustReference.figures`.
+        """
+        denoiser = Denoiser(path, self._settings.tiling, self._settings.runtime)
+        # Viewers wait for this model: about a million pixels say enough.
+        count = min(max(2, _REFERENCE_PIXELS // max(frames[0].size, 1)), len(frames))
+        chosen = [frames[i * len(frames) // count] for i in range(count)]
+        reference = measure_reference(
+            lambda frame: denoiser.cast(denoiser.denoise(frame), frame.dtype),
+            chosen,
+            _calibration(denoiser) or calibrate(frames),
+            hot=denoiser.hot_pixels,
+            max_twin_correlation=self._settings.gate.max_twin_correlation,
+            seed=self._settings.training.seed,
+        )
+        return reference.figures
 
     def _progress(self, progress: Progress) -> None:
         now = time.monotonic()

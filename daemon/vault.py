@@ -7,22 +7,21 @@ way. A disk that refuses is asked again a bounded number of times; then the run 
 import threading
 import time
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 
 from quietscope.adapters.frame import Frame, FrameKey
-from quietscope.adapters.ome_zarr import StoreWriter
+from quietscope.adapters.ome_zarr import Kind, StoreWriter
 from quietscope.config import StoreError
 from quietscope.config.system import RecorderSettings
 from quietscope.daemon.committer import Committer
-from quietscope.daemon.ledger import DenoisedRow, RawRow
+from quietscope.daemon.ledger import DenoisedRow, RawRow, TrustRow
 from quietscope.daemon.ring import ByteRing
 from quietscope.daemon.spool import Spool
 
-__all__ = ["Deposit", "Provenance", "Vault"]
+__all__ = ["Deposit", "Judged", "Provenance", "Vault"]
 
 _FLUSH_S = 30.0
 
@@ -47,6 +46,23 @@ class Provenance:
 
 
 @dataclass(frozen=True, slots=True)
+class Judged:
+    """What a trust map comes with.
+
+    Parameters
+    ----------
+    light, reason
+        The traffic light, and why.
+    figures
+        What was measured.
+    """
+
+    light: str
+    reason: str
+    figures: Mapping[str, float]
+
+
+@dataclass(frozen=True, slots=True)
 class Deposit:
     """A frame on its way into the store.
 
@@ -55,13 +71,13 @@ class Deposit:
     frame
         The pixels and their key.
     provenance
-        None for a raw frame.
+        None for a raw frame; `Judged` for a trust map.
     then
         Called from the committer's thread once the frame is safe.
     """
 
     frame: Frame
-    provenance: Provenance | None = None
+    provenance: Provenance | Judged | None = None
     then: Callable[[], None] | None = None
 
     @property
@@ -214,7 +230,9 @@ class Vault:
     def _write(self, deposit: Deposit) -> None:
         assert self._store is not None
         frame, provenance = deposit.frame, deposit.provenance
-        kind: Literal["raw", "denoised"] = "raw" if provenance is None else "denoised"
+        kind: Kind = (
+            "raw" if provenance is None else "trust" if isinstance(provenance, Judged) else "denoised"
+        )
         pixels = np.ascontiguousarray(frame.pixels)
         for attempt in range(self._retries):
             try:
@@ -234,6 +252,9 @@ class Vault:
         if provenance is None:
             row = RawRow(frame.key, frame.received_ns, now, checksum, frame.exposure_ms, frame.metadata)
             self._committer.put(row, lambda: self._announce(deposit))
+        elif isinstance(provenance, Judged):
+            judged = TrustRow(frame.key, provenance.light, provenance.reason, provenance.figures)
+            self._committer.put(judged, deposit.then)
         else:
             entry = DenoisedRow(
                 frame.key, now, checksum, provenance.model_id, provenance.published_ns, provenance.live

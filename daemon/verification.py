@@ -127,7 +127,7 @@ def _planes(run: RunFolder, kept: list[KeptFrame], planes: dict[Kind, int]) -> I
         yield _finding("raw", f"{len(kept)} frames are in the ledger and none in the store: {error}")
         return
     for frame in kept:
-        promised: list[tuple[Kind, int | None]] = [("raw", frame.crc32)]
+        promised: list[tuple[Literal["raw", "denoised"], int | None]] = [("raw", frame.crc32)]
         if frame.state == "denoised":
             promised.append(("denoised", frame.denoised_crc32))
         for kind, checksum in promised:

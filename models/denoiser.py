@@ -97,6 +97,11 @@ class Denoiser:
         """The scale the model was trained on."""
         return self._normaliser
 
+    @property
+    def hot_pixels(self) -> NDArray[np.bool_] | None:
+        """Pixels (Y, X) that are bridged before a frame is denoised; None if training found none."""
+        return self._hot
+
     def layout(self, shape: tuple[int, int]) -> TilePlan:
         """Tiles of frames of one shape (Y, X), which are continued by `HALO` pixels on every side."""
         return plan(

@@ -12,7 +12,7 @@ import tensorstore as ts
 from quietscope.adapters.frame import FrameKey, Pixels, Series
 from quietscope.adapters.ome_zarr.arrays import create_array, open_array, store_errors
 from quietscope.adapters.ome_zarr.durability import sync_folders, write_json
-from quietscope.adapters.ome_zarr.layout import KINDS, Kind, level_sizes
+from quietscope.adapters.ome_zarr.layout import KINDS, Kind, dtype_of, level_sizes
 from quietscope.adapters.ome_zarr.metadata import fill_names, image_documents
 from quietscope.adapters.ome_zarr.pyramid import pyramid
 from quietscope.config.faultpoints import reach
@@ -35,7 +35,7 @@ class _Lengths(NamedTuple):
 class Image:
     """The image of one stage position, open for writing.
 
-    Raw and denoised always have the same lengths.
+    All its arrays always have the same lengths. Trust comes with the first plane of it.
 
     Parameters
     ----------
@@ -73,6 +73,8 @@ class Image:
     ) -> None:
         self.path = path
         self._series = series
+        self._settings = settings
+        self._context = context
         self._sync = settings.sync
         self._position = position
         self._sizes = level_sizes(series.height, series.width)
@@ -83,8 +85,8 @@ class Image:
         self._arrays: dict[Kind, list[ts.TensorStore]] = {}
         with store_errors("open the image" if resume else "create the image", path):
             if not resume:
-                self._create(settings, context)
-            self._lengths = self._open(context)
+                self._create()
+            self._lengths = self._open()
             self._names = fill_names(self._names, self._lengths.c)
             self._write_metadata(self.path, complete=False)
 
@@ -94,11 +96,11 @@ class Image:
         Parameters
         ----------
         kind
-            ``raw`` or ``denoised``.
+            ``raw``, ``denoised`` or ``trust``.
         key
             Place of the plane; its position must be this image's.
         pixels
-            Shape and dtype of the series.
+            Shape and dtype of the series; uint8 for ``trust``.
 
         Raises
         ------
@@ -129,7 +131,7 @@ class Image:
             self._write_metadata(self.path, complete=False)
 
     def finish(self, length: int, interval_s: float | None) -> None:
-        """Give both images `length` time points and write the final metadata.
+        """Give all images `length` time points and write the final metadata.
 
         Only metadata changes: a plane beyond the end stays on disk.
         """
@@ -138,7 +140,7 @@ class Image:
             self._resize(self._lengths._replace(t=length))
             self._write_metadata(self.path, complete=True)
 
-    def _create(self, settings: StoreSettings, context: ts.Context) -> None:
+    def _create(self) -> None:
         """Make an empty image, which appears under its name only when it is complete."""
         planned = self._series.planned
         channels = max(len(self._names), planned.get("c", 1), 1)
@@ -148,26 +150,40 @@ class Image:
         # What a crash has left there holds no frame yet.
         shutil.rmtree(partial, ignore_errors=True)
         for kind in KINDS:
-            (partial / kind).mkdir(parents=True)
-            for level, size in enumerate(self._sizes):
-                create_array(
-                    partial / kind / str(level), (*lengths, *size), self._series.dtype, settings, context
-                )
+            self._create_arrays(partial / kind, kind, lengths)
         self._write_metadata(partial, complete=False)
         partial.rename(self.path)
         if self._sync:
             sync_folders([self.path.parent])
 
-    def _open(self, context: ts.Context) -> _Lengths:
+    def _create_arrays(self, folder: Path, kind: Kind, lengths: _Lengths) -> None:
+        folder.mkdir(parents=True)
+        dtype = dtype_of(kind, self._series.dtype)
+        for level, size in enumerate(self._sizes):
+            create_array(folder / str(level), (*lengths, *size), dtype, self._settings, self._context)
+
+    def _open_arrays(self, kind: Kind) -> None:
+        folder = self.path / kind
+        self._arrays[kind] = [
+            open_array(folder / str(level), self._context) for level in range(len(self._sizes))
+        ]
+
+    def _add_trust(self) -> None:
+        """Make the image of trust maps, which appears under its name only when it is complete."""
+        folder, partial = self.path / "trust", self.path / ".trust.partial"
+        shutil.rmtree(partial, ignore_errors=True)
+        self._create_arrays(partial, "trust", self._lengths)
+        partial.rename(folder)
+        self._open_arrays("trust")
+
+    def _open(self) -> _Lengths:
         attributes = json.loads((self.path / "zarr.json").read_text(encoding="utf-8"))["attributes"]
         labels = [channel["label"] for channel in attributes["ome"]["omero"]["channels"]]
         self._names += tuple(labels[len(self._names) :])
         ranges = attributes["quietscope"]["display_ranges"]
         self._windows = {int(channel): (low, high) for channel, (low, high) in ranges.items()}
-        for kind in KINDS:
-            self._arrays[kind] = [
-                open_array(self.path / kind / str(level), context) for level in range(len(self._sizes))
-            ]
+        for kind in (*KINDS, "trust") if (self.path / "trust").is_dir() else KINDS:
+            self._open_arrays(kind)
         # A crash may have come between the growth of two arrays.
         first = [arrays[0].shape[:3] for arrays in self._arrays.values()]
         self._lengths = _Lengths(*(int(max(lengths)) for lengths in zip(*first, strict=True)))
@@ -190,13 +206,16 @@ class Image:
             if kind == "raw" and key.c not in self._windows:
                 self._windows[key.c] = _display_range(pixels)
                 news = True
+            if kind not in self._arrays:
+                self._add_trust()
+                news = True
             if news:
                 self._write_metadata(self.path, complete=False)
             return self._arrays[kind]
 
     def _resize(self, lengths: _Lengths) -> None:
-        for kind in KINDS:
-            arrays = list(self._arrays[kind])
+        for kind, held in self._arrays.items():
+            arrays = list(held)
             for level in reversed(range(len(arrays))):
                 shape = [*lengths, *self._sizes[level]]
                 arrays[level] = arrays[level].resize(exclusive_max=shape, resize_metadata_only=True).result()
@@ -218,6 +237,7 @@ class Image:
             interval_s=self._interval_s,
             position=self._position,
             complete=complete,
+            kinds=tuple(self._arrays) or KINDS,
         )
         for folder, document in documents.items():
             write_json(image / folder / "zarr.json", document, sync=self._sync)

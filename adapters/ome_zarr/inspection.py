@@ -75,6 +75,7 @@ def litter(run: Path) -> Iterator[Path]:
     yield from sorted(run.glob(".image*.ome.zarr.partial"))
     for position in positions_in(run):
         image = image_path(run, position)
+        yield from image.glob(".trust.partial")
         yield from sorted(path for path in image.rglob("*") if _is_temporary(path))
 
 

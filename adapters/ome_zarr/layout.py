@@ -4,18 +4,26 @@ import re
 from pathlib import Path
 from typing import Literal
 
-__all__ = ["AXES", "KINDS", "Kind", "image_path", "level_sizes", "positions_in"]
+__all__ = ["AXES", "KINDS", "Kind", "dtype_of", "image_path", "level_sizes", "positions_in"]
 
-Kind = Literal["raw", "denoised"]
-"""The two images of a store."""
+Kind = Literal["raw", "denoised", "trust"]
+"""The images of a store; ``trust`` is there once a trust map has been stored."""
 
 KINDS: tuple[Kind, ...] = ("raw", "denoised")
+"""The images that every store has from the beginning."""
+
+_TRUST_DTYPE = "uint8"
 
 AXES = ("t", "c", "z", "y", "x")
 
 _IMAGE_NAME = re.compile(r"image(_p(?P<position>\d{3,}))?\.ome\.zarr")
 
 _SMALLEST_WORTH_HALVING = 512
+
+
+def dtype_of(kind: Kind, series_dtype: str) -> str:
+    """Pixel type of an image in a store of a series with pixels of `series_dtype`."""
+    return _TRUST_DTYPE if kind == "trust" else series_dtype
 
 
 def image_path(run: Path, position: int = 0) -> Path:

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from quietscope.adapters.frame import Series
-from quietscope.adapters.ome_zarr.layout import AXES, KINDS, level_sizes
+from quietscope.adapters.ome_zarr.layout import AXES, KINDS, Kind, dtype_of, level_sizes
 
 __all__ = ["fill_names", "image_documents"]
 
@@ -26,13 +26,14 @@ def image_documents(
     interval_s: float | None,
     position: int,
     complete: bool,
+    kinds: Sequence[Kind] = KINDS,
 ) -> dict[str, dict[str, Any]]:
     """Contents of the groups' ``zarr.json`` by folder relative to the image, the root (``""``) last.
 
     Both images stand in one ``multiscales`` list at the root because that both validates and opens in
     napari-ome-zarr; a bioformats2raw root, or none, fails one of the two. Readers show the first of the list,
     raw; so each folder, ``raw`` and ``denoised``, is an image in its own right as well and can be opened by
-    itself.
+    itself. ``trust``, which is no picture of the specimen, stands in its own folder only.
 
     Parameters
     ----------
@@ -48,14 +49,20 @@ def image_documents(
         Stage position of this image.
     complete
         Whether the run is over; stored under ``attributes/quietscope``.
+    kinds
+        Images that are there.
     """
     omero = {
-        "channels": [_channel(i, names, series, windows.get(i)) for i in range(len(names))],
+        "channels": [_channel(i, names, series.dtype, windows.get(i)) for i in range(len(names))],
         "rdefs": {"defaultT": 0, "defaultZ": 0, "model": "greyscale" if len(names) == 1 else "color"},
     }
     documents: dict[str, dict[str, Any]] = {
         kind: _group([_multiscale(kind, "", series, interval_s)], omero) for kind in KINDS
     }
+    if "trust" in kinds:
+        dtype = dtype_of("trust", series.dtype)
+        doubts = omero | {"channels": [_channel(i, names, dtype, None) for i in range(len(names))]}
+        documents["trust"] = _group([_multiscale("trust", "", series, interval_s)], doubts)
     documents[""] = _group([_multiscale(kind, f"{kind}/", series, interval_s) for kind in KINDS], omero)
     documents[""]["attributes"]["quietscope"] = {
         "store": 1,
@@ -99,9 +106,9 @@ def _multiscale(kind: str, folder: str, series: Series, interval_s: float | None
 
 
 def _channel(
-    index: int, names: Sequence[str], series: Series, window: tuple[float, float] | None
+    index: int, names: Sequence[str], pixel_type: str, window: tuple[float, float] | None
 ) -> dict[str, Any]:
-    dtype = np.dtype(series.dtype)
+    dtype = np.dtype(pixel_type)
     if dtype.kind == "f":
         low, high = window if window is not None else (0.0, 1.0)
     else:

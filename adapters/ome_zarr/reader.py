@@ -53,7 +53,7 @@ class StoreReader:
         Parameters
         ----------
         kind
-            ``raw`` or ``denoised``.
+            ``raw``, ``denoised`` or ``trust``.
         key
             Place of the plane.
         level
@@ -62,7 +62,7 @@ class StoreReader:
         Returns
         -------
         Pixels
-            Shape (Y, X), dtype of the series; a new array.
+            Shape (Y, X), dtype of the series, uint8 for ``trust``; a new array.
 
         Raises
         ------

@@ -9,7 +9,7 @@ import numpy as np
 from quietscope.adapters.frame import FrameKey, Pixels, Series
 from quietscope.adapters.ome_zarr.arrays import store_context
 from quietscope.adapters.ome_zarr.image import Image
-from quietscope.adapters.ome_zarr.layout import KINDS, Kind, image_path, positions_in
+from quietscope.adapters.ome_zarr.layout import KINDS, Kind, dtype_of, image_path, positions_in
 from quietscope.config.errors import FrameError, StoreError
 from quietscope.config.system import StoreSettings
 
@@ -63,11 +63,11 @@ class StoreWriter:
         Parameters
         ----------
         kind
-            ``raw`` or ``denoised``.
+            ``raw``, ``denoised`` or ``trust``.
         key
             Place of the plane. The images grow as needed.
         pixels
-            Shape (Y, X) and dtype of the series.
+            Shape (Y, X) and dtype of the series; uint8 for ``trust``.
 
         Raises
         ------
@@ -131,8 +131,8 @@ class StoreWriter:
             return image
 
     def _check(self, kind: Kind, key: FrameKey, pixels: Pixels) -> None:
-        if kind not in KINDS:
-            msg = f"A store holds {' and '.join(KINDS)}, not {kind!r}"
+        if kind not in (*KINDS, "trust"):
+            msg = f"A store holds {', '.join(KINDS)} and trust, not {kind!r}"
             raise StoreError(msg)
         if min(key) < 0:
             msg = f"The key {key} of a plane must not be negative"
@@ -143,6 +143,7 @@ class StoreWriter:
                 f"{kind} {key} has shape {pixels.shape}, and the series has {wanted}; start a new run for it"
             )
             raise FrameError("shape", msg)
-        if pixels.dtype != np.dtype(self._series.dtype):
-            msg = f"{kind} {key} is {pixels.dtype}, and the series is {self._series.dtype}; convert it"
+        dtype = dtype_of(kind, self._series.dtype)
+        if pixels.dtype != np.dtype(dtype):
+            msg = f"{kind} {key} is {pixels.dtype}, and the image is {dtype}; convert it"
             raise FrameError("dtype", msg)

@@ -26,6 +26,7 @@ SUMMARY_KEYS = {
     "denoised",
     "skipped",
     "rejected",
+    "trust",
     "published",
     "time_to_first_denoised_s",
     "fps",
@@ -152,6 +153,11 @@ def test_simulated_series_from_camera_to_store(start):
         models = {v.model_id for v in ledger.verdicts().values()}
     assert len(models) == 2
     assert not np.array_equal(store.read("raw", FrameKey(19, 1)), store.read("denoised", FrameKey(19, 1)))
+    assert sum(found["trust"].values()) == 40
+    assert found["trust"]["green"] >= 36
+    trust = store.read("trust", FrameKey(19, 1))
+    assert trust.shape == (128, 128)
+    assert trust.mean() > 127
 
 
 def test_faults_of_the_camera_are_counted_and_no_good_frame_is_lost(start):

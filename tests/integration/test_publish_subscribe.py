@@ -375,3 +375,22 @@ def test_what_is_no_address_is_refused(endpoint):
         bind(publisher, endpoint, "here")
     with pytest.raises(WireError, match="Cannot connect"):
         Subscriber("nowhere")
+
+
+def test_a_trust_map_comes_with_its_light_and_reason():
+    series = Series(6, 8, "uint16", ("GFP",), "test")
+    trust = np.full((6, 8), 200, np.uint8)
+    with (
+        Publisher(PublishSettings(), series) as publisher,
+        Subscriber(publisher.endpoint, kinds=("trust",), timeout=5) as frames,
+    ):
+        words = {"light": "yellow", "reason": "structure was added"}
+        publisher.publish("trust", FrameKey(3), trust, received_ns=1, model="m", **words)
+        # a subscription that was not there yet gets the frame as a repeat
+        for _ in range(50):
+            publisher.poll()
+            time.sleep(0.01)
+        frame = frames.receive()
+    assert (frame.kind, frame.key, frame.pixels.dtype) == ("trust", FrameKey(3), np.uint8)
+    assert np.array_equal(frame.pixels, trust)
+    assert (frame.header.light, frame.header.reason) == ("yellow", "structure was added")

@@ -1,3 +1,4 @@
+import contextlib
 import os
 import sqlite3
 import subprocess
@@ -11,11 +12,13 @@ from quietscope.daemon.ledger import (
     DenoisedRow,
     EventRow,
     LedgerWriter,
+    LostDenoisedRow,
     MetaRow,
     ModelRow,
     RawRow,
     RejectedRow,
     SkippedRow,
+    TrustRow,
 )
 from quietscope.daemon.ledger_reader import LedgerReader
 
@@ -150,3 +153,38 @@ def test_an_entry_that_the_file_cannot_hold_is_an_error_and_the_next_one_is_writ
     assert reader.checksums() == {}
     writer.commit([raw(0)])
     assert list(reader.checksums()) == [FrameKey(0)]
+
+
+def test_lights_of_denoised_frames_are_counted(ledger):
+    writer, reader = ledger
+    writer.commit([raw(t) for t in range(4)])
+    writer.commit(
+        [
+            TrustRow(FrameKey(t), light, "words", {"spread": 1.0})
+            for t, light in enumerate(["green", "red", "green"])
+        ]
+    )
+    assert reader.lights() == {}
+    writer.commit([DenoisedRow(FrameKey(t), 6, 1, "m", None, live=False) for t in range(4)])
+    assert reader.lights() == {"green": 2, "red": 1}
+    writer.commit([LostDenoisedRow(FrameKey(1))])
+    assert reader.lights() == {"green": 2}
+
+
+def test_a_ledger_of_a_version_without_trust_is_read_and_brought_up_to_date(tmp_path):
+    path = tmp_path / "ledger.db"
+    writer = LedgerWriter(path)
+    writer.commit([raw(0)])
+    writer.close()
+    with contextlib.closing(sqlite3.connect(path)) as db:
+        for column in ("trust_light", "trust_reason", "trust_figures"):
+            db.execute(f"ALTER TABLE frame DROP COLUMN {column}")
+    with LedgerReader(path) as reader:
+        assert reader.lights() == {}
+    writer = LedgerWriter(path)
+    writer.commit(
+        [DenoisedRow(FrameKey(0), 6, 1, "m", 8, live=True), TrustRow(FrameKey(0), "yellow", "", {})]
+    )
+    writer.close()
+    with LedgerReader(path) as reader:
+        assert reader.lights() == {"yellow": 1}

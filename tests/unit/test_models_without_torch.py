@@ -16,6 +16,7 @@ LIGHT = (
     "gaussian",
     "preview",
     "quality",
+    "trust",
 )
 
 

@@ -461,3 +461,39 @@ def test_napari_opens_the_store_during_and_after_a_run(tmp_path):
         denoised = f"layers {levels} ['denoised: GFP', 'denoised: RFP'] {total + 600 * 520} {ranges}"
         assert layers() == [raw, raw, denoised]
         writer.finish(1)
+
+
+def test_trust_maps_are_an_image_beside_the_others(tmp_path):
+    writer = StoreWriter(tmp_path, series(600, 520), StoreSettings(sync=False))
+    reader = StoreReader(tmp_path)
+    writer.write("raw", FrameKey(0), plane(0, 600, 520))
+    assert not (writer.path / "trust").exists()
+    trust = plane(1, 600, 520, "uint8")
+    writer.write("trust", FrameKey(0), trust)
+    writer.write("trust", FrameKey(70, 1), trust)
+    writer.finish(70)
+    assert np.array_equal(reader.read("trust", FrameKey(0)), trust)
+    assert np.array_equal(reader.read("trust", FrameKey(70, 1), 1), halve(trust))
+    group = zarr.open_group(writer.path, mode="r")
+    assert group["trust/0"].dtype == np.uint8
+    assert group["trust/0"].shape == group["raw/0"].shape == (71, 2, 1, 600, 520)
+    yaozarrs.validate_zarr_store(str(writer.path))
+    yaozarrs.validate_zarr_store(str(writer.path / "trust"))
+    with pytest.raises(FrameError, match="uint8"):
+        writer.write("trust", FrameKey(1), plane(1, 600, 520))
+
+
+def test_trust_goes_on_in_a_store_that_is_opened_again(tmp_path):
+    writer = StoreWriter(tmp_path, series(), StoreSettings(sync=False))
+    writer.write("raw", FrameKey(0), plane(0))
+    half_made = writer.path / ".trust.partial"
+    (half_made / "0").mkdir(parents=True)
+    again = StoreWriter(tmp_path, series(), StoreSettings(sync=False), resume=True)
+    again.write("trust", FrameKey(0), plane(1, dtype="uint8"))
+    assert not half_made.exists()
+    last = StoreWriter(tmp_path, series(), StoreSettings(sync=False), resume=True)
+    last.write("trust", FrameKey(1), plane(2, dtype="uint8"))
+    last.finish(1)
+    reader = StoreReader(tmp_path)
+    assert np.array_equal(reader.read("trust", FrameKey(0)), plane(1, dtype="uint8"))
+    assert np.array_equal(reader.read("trust", FrameKey(1)), plane(2, dtype="uint8"))
