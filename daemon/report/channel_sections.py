@@ -118,11 +118,13 @@ def gate(run: RunFacts) -> Html:
     return section("Can the pictures be trusted?", *parts, anchor="gate")
 
 
-_ASKED = "No model goes live before it has passed these tests, on frames that it did not learn from where there are any."
+_ASKED = (
+    "No model goes live before it has passed these tests, if possible on frames that it did not learn from."
+)
 
 _TRUTH = (
-    "This series was simulated, so the noiseless images are known. PSNR (peak signal-to-noise ratio) says how close an image "
-    "is to them: 6 dB more mean half the error. A slope of 1 means that intensities are kept."
+    "This series was simulated, so the noiseless images are known. PSNR (peak signal-to-noise ratio) says how close an "
+    "image is to them: 6 dB more mean half the error. A slope of 1 means that intensities are kept."
 )
 
 
@@ -138,7 +140,7 @@ def _checks(figures: Mapping[str, Any], limits: GateSettings) -> Iterator[tuple[
     if best is not None:
         pairs = _PAIRS.get(str(figures.get("pairs")), "another image of the same scene")
         yield (
-            f"Beats smoothing: error against a second noisy image ({pairs}), most of which is that image's noise",
+            f"Beats smoothing: error against a second noisy image ({pairs}), mostly that image's noise",
             plain(own, 4),
             f"less than {plain(best, 4)}, the best blur's",
             _tick(passed=own is not None and own < best),

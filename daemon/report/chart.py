@@ -66,6 +66,7 @@ def chart(
     band: Band | None = None,
     from_zero: bool = True,
     at_least: float | None = None,
+    until: float = 0.0,
     marks: Sequence[float] = (),
 ) -> Html:
     """Draw curves over a common axis.
@@ -84,6 +85,8 @@ def chart(
         Whether the vertical axis begins at 0.
     at_least
         What the vertical axis reaches up to at least, so that next to nothing looks like it.
+    until
+        What the horizontal axis reaches up to at least.
     marks
         Places on the horizontal axis to mark with a dotted line.
 
@@ -98,7 +101,7 @@ def chart(
     xs = [x for line in lines for x in line.x]
     ys = [y for line in lines for y in line.y] + ([*band.low, *band.high] if band else [])
     ys += [] if at_least is None else [at_least]
-    across = _Axis(min(0.0, *xs), max(xs), _LEFT, _WIDTH - _RIGHT)
+    across = _Axis(min(0.0, *xs), max(until, *xs), _LEFT, _WIDTH - _RIGHT)
     up = _Axis(0.0 if from_zero else min(ys), max(ys), _HEIGHT - _BOTTOM, _TOP, widen=True)
     parts = [*_grid(across, up), *(_mark(across.place(x)) for x in marks if across.low <= x <= across.high)]
     if band:

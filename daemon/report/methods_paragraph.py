@@ -36,10 +36,12 @@ def _recording(facts: RunFacts) -> list[str]:
     if series.pixel_size_um:
         size += f" of {plain(1000 * series.pixel_size_um)} nm"
     pace = f", recorded in {duration(facts.recording_s)}" if facts.recording_s else ""
-    when = "during the acquisition" if len(facts.live_ns) else "after the acquisition"
+    live, later = len(facts.live_ns), facts.counts["denoised"] - len(facts.live_ns)
+    moments = [word for word, n in (("during", live), ("after", later)) if n]
+    when = f" {' and '.join(moments)} the acquisition" if moments else ""
     names = f"{count(len(series.channels), 'channel')}: {', '.join(series.channels)}"
     frames = f"{count(facts.stored, 'frame')} of {size}{pace}"
-    return [f"Images ({names}; {frames}) were denoised {when} with quietscope{_version(facts, ' ')} [1]."]
+    return [f"Images ({names}; {frames}) were denoised with quietscope{_version(facts, ' ')} [1]{when}."]
 
 
 def _training(facts: RunFacts, methods: list[str]) -> list[str]:

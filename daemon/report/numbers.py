@@ -6,7 +6,6 @@ __all__ = ["count", "duration", "megabytes", "percent", "plain"]
 
 _MINUTE = 60
 _HOUR = 3600
-_TINY = 1e-5
 
 
 def plain(value: float | None, digits: int = 3) -> str:
@@ -50,8 +49,8 @@ def percent(share: float | None, digits: int = 2) -> str:
     >>> percent(0.145), percent(1.0), percent(0.00028), percent(3e-7)
     ('14 %', '100 %', '0.028 %', 'below 0.001 %')
     """
-    if share is not None and 0 < share < _TINY:
-        return f"below {plain(100 * _TINY)} %"
+    if share is not None and 0 < share < 1e-5:
+        return "below 0.001 %"
     return "–" if share is None else f"{plain(100 * share, digits)} %"
 
 

@@ -85,7 +85,9 @@ def before_and_after(
         frame = _outline(views[-1], height, width) if view is whole and len(views) > 1 else Html("")
         for name, pixels in planes.items():
             rows.append(_shown(name, view.of(pixels), (black, white), frame, _bar(view, pixel_size_um)))
-    thinned = f" Every {whole.step}th row and column is shown in the upper row." if whole.step > 1 else ""
+    thinned = (
+        f" The upper row shows one pixel of every {whole.step} in each direction." if whole.step > 1 else ""
+    )
     scale = "" if pixel_size_um else " The pixel size is not known, so there is no scale bar."
     caption = (
         f"{words} Black is {plain(black)} grey levels and white {plain(white)}, in all of these pictures."

@@ -101,6 +101,7 @@ def course(run: RunFacts) -> Html:
             y_label=y_label,
             band=band,
             at_least=at_least,
+            until=history.length_s / unit,
             marks=[t / unit for t in history.resumed_at],
         )
 
@@ -129,7 +130,7 @@ def course(run: RunFacts) -> Html:
     if history.resumed_at:
         words.append("Dotted lines: the run was resumed here; the time in between is left out.")
     if not history.curves:
-        words.append("This run has no log, so there are no curves.")
+        words.append("The log of this run holds no figures over time, so there are no curves.")
     grid = Html(f'<div class="charts">{"".join(charts)}</div>')
     return section("Speed", cards(told), paragraph(" ".join(words)), grid, anchor="speed")
 
