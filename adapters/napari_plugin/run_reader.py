@@ -5,7 +5,9 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from quietscope.adapters.napari_plugin.appearance import colormap
+import numpy as np
+
+from quietscope.adapters.napari_plugin.appearance import colormap, limits
 from quietscope.adapters.ome_zarr.layout import image_path, positions_in
 
 __all__ = ["get_reader"]
@@ -95,20 +97,23 @@ def _channels(folder: Path, ome: dict[str, Any], position: int) -> Iterator[Laye
             "axis_labels": [axis["name"] for axis in axes],
             "multiscale": len(data) > 1,
             "metadata": {"quietscope": {"folder": str(folder), "channel": index}},
-            **_look(folder.name, channel),
+            **_look(folder, index, channel),
         }
         yield data if len(data) > 1 else data[0], attributes, "image"
 
 
-def _look(kind: str, channel: dict[str, Any]) -> dict[str, Any]:
-    if kind not in {"raw", "denoised"}:
+def _look(folder: Path, index: int, channel: dict[str, Any]) -> dict[str, Any]:
+    if folder.name not in {"raw", "denoised"}:
         return {"colormap": "inferno", "blending": "additive", "contrast_limits": [0, 255]}
-    window = channel["window"]
-    return {
-        "colormap": colormap(channel["color"]),
-        "blending": "additive",
-        "contrast_limits": [window["start"], window["end"]],
-    }
+    window = channel["window"]["start"], channel["window"]["end"]
+    if folder.name == "denoised":
+        # The stored window fits raw frames, whose noise makes it wider than denoised ones need.
+        coarsest = max(folder.glob("[0-9]*"), key=lambda level: int(level.name))
+        plane = next((coarsest / "c").glob(f"*/{index}/*/0/0"), None)
+        if plane is not None:
+            t, z = int(plane.parts[-5]), int(plane.parts[-3])
+            window = limits(np.asarray(_planes(coarsest)[t, index, z]))
+    return {"colormap": colormap(channel["color"]), "blending": "additive", "contrast_limits": list(window)}
 
 
 def _planes(array: Path) -> Any:
