@@ -268,6 +268,17 @@ def view(
 
 
 @app.command()
+def report(
+    folder: Annotated[Path, typer.Argument(metavar="RUN", help="Folder of a run, going on or ended.")],
+) -> None:
+    """Write report.html into the run folder: pictures, figures and a text for the Methods section."""
+    from quietscope.daemon.report.writing import write_report
+
+    path = write_report(RunFolder.to_look_at(folder))
+    Console().print(f"report: {path}", highlight=False, soft_wrap=True)
+
+
+@app.command()
 def evaluate(
     sources: Annotated[
         list[Path] | None,

@@ -23,6 +23,7 @@ from quietscope.daemon.child import Child, Event
 from quietscope.daemon.ending import Ending
 from quietscope.daemon.runfolder import RunFolder
 from quietscope.daemon.runlog import RunLog
+from quietscope.daemon.software import software
 
 __all__ = ["Engine", "Phase"]
 
@@ -89,6 +90,7 @@ class Engine:
         if resume is None:
             self.run_folder.settings.write_text(settings_to_toml(settings), encoding="utf-8")
         self._log = RunLog(self.run_folder.log)
+        self._log.write({"event": "software", "from": "engine", "versions": software()})
 
     def stop(self, reason: str = "stopped by the user") -> None:
         """Ask the run to end; the second time it ends at once. May be called from a signal handler."""

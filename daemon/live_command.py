@@ -11,6 +11,7 @@ from pathlib import Path
 from types import FrameType
 
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
@@ -97,6 +98,7 @@ def run_live(
             json_file=json_file,
             picture=picture,
         )
+        _write_report(console, engine.run_folder)
         if viewer is not None:
             viewer.stay()
     return 0 if summary.is_good else 1
@@ -129,6 +131,19 @@ def _report(
     for fault in summary.faults:
         console.print(f"[bold red]fault:[/] {fault}", highlight=False, soft_wrap=True)
     return summary
+
+
+def _write_report(console: Console, run: RunFolder) -> None:
+    """Write the report for people; a good run stays good without one."""
+    try:
+        from quietscope.daemon.report.writing import write_report
+
+        console.print(f"report: {write_report(run)}", highlight=False, soft_wrap=True)
+    except Exception as error:  # noqa: BLE001 - whatever goes wrong here, the run has ended and is told
+        text = escape(
+            f"the report could not be written ({error}); try again with: quietscope report {run.root}"
+        )
+        console.print(f"[yellow]{text}[/]", highlight=False, soft_wrap=True)
 
 
 @contextmanager

@@ -130,6 +130,11 @@ class RunFolder:
         return self.root / "summary.json"
 
     @property
+    def report(self) -> Path:
+        """The end-of-run report for people."""
+        return self.root / "report.html"
+
+    @property
     def endpoints(self) -> Path:
         """Addresses of the running daemon."""
         return self.root / "endpoints.json"

@@ -8,9 +8,14 @@ import numpy as np
 from quietscope.adapters.frame import Series
 from quietscope.adapters.ome_zarr.layout import AXES, KINDS, Kind, dtype_of, level_sizes
 
-__all__ = ["fill_names", "image_documents"]
+__all__ = ["channel_colour", "fill_names", "image_documents"]
 
 _COLOURS = ("00FF00", "FF00FF", "00FFFF", "FFFF00", "FF8000", "8080FF", "FF0000", "FFFFFF")
+
+
+def channel_colour(index: int, channels: int) -> str:
+    """Colour of channel `index` of `channels`, six hexadecimal digits; a single one is white."""
+    return "FFFFFF" if channels == 1 else _COLOURS[index % len(_COLOURS)]
 
 
 def fill_names(names: Sequence[str], channels: int) -> tuple[str, ...]:
@@ -116,7 +121,7 @@ def _channel(
     start, end = window if window is not None else (low, high)
     return {
         "label": names[index],
-        "color": "FFFFFF" if len(names) == 1 else _COLOURS[index % len(_COLOURS)],
+        "color": channel_colour(index, len(names)),
         "active": True,
         "window": {"min": low, "max": high, "start": start, "end": end},
     }

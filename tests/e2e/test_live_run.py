@@ -130,6 +130,7 @@ def balance(run: Run) -> dict:
     found = run.summary()
     assert found["frames_received"] == found["raw_stored"], found
     assert found["raw_stored"] == found["denoised"] + sum(found["skipped"].values()), found
+    assert "No frame lost" in (run.root / "report.html").read_text(encoding="utf-8"), run.text()
     return found
 
 

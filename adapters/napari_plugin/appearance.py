@@ -1,0 +1,19 @@
+"""How channels look in napari."""
+
+import numpy as np
+
+from quietscope.adapters.frame import Pixels
+
+__all__ = ["colormap", "limits"]
+
+
+def colormap(colour: str) -> str:
+    """What napari calls the colours from black to `colour`, six hexadecimal digits."""
+    return "gray" if colour.upper() == "FFFFFF" else f"#{colour.lower()}"
+
+
+def limits(pixels: Pixels) -> tuple[float, float]:
+    """Grey levels to begin with: 0.1 % to 99.9 % of the finite pixels of a frame, shape (Y, X)."""
+    finite = pixels[::2, ::2][np.isfinite(pixels[::2, ::2])]
+    low, high = (float(v) for v in np.percentile(finite, (0.1, 99.9))) if finite.size else (0.0, 1.0)
+    return low, high if high > low else low + 1.0
