@@ -115,8 +115,8 @@ class TilingSettings(Section):
     """Tiles per call of the network; 0 takes 1 on a CPU, where more were measured to be slower, and 8 on a GPU."""
 
     adaptive: bool = True
-    """Blend tiles only where patches have scales of their own; what shares one scale is denoised in one pass, which gives
-    the same picture for less. Off: everything is tiled, as published."""
+    """Blend tiles only where patches have scales of their own; what shares one scale is denoised in one pass, which
+    gives the same picture for less. Off: everything is tiled, as published."""
 
 
 class RuntimeSettings(Section):
@@ -127,7 +127,7 @@ class RuntimeSettings(Section):
     measurement on this machine finds fastest, of those that compute what onnxruntime's CPU provider computes."""
 
     precision: Literal["auto", "float32", "bfloat16"] = "auto"
-    """Arithmetic inside the network; bfloat16 needs OpenVINO and a CPU that multiplies it natively (AMX, AVX-512 BF16)."""
+    """Arithmetic inside the network; bfloat16 needs OpenVINO and a CPU that multiplies it (AMX, AVX-512 BF16)."""
 
     threads: int = Field(default=0, ge=0, le=256)
     """CPU threads of the network; 0 means all."""

@@ -1,4 +1,4 @@
-"""From a model file to a denoiser that is ready for live frames: the fastest runtime that computes the same, warmed up."""
+"""From a model file to a denoiser ready for live frames: the fastest runtime that computes the same, warmed up."""
 
 import time
 from collections.abc import Callable, Mapping
@@ -49,8 +49,8 @@ def ready_denoiser(path: Path, settings: Settings, shape: tuple[int, int], say: 
     path
         ONNX file.
     settings
-        Tiles and runtime. With ``runtime.provider = "auto"`` the choice is measured, a few passes of each runtime in turn,
-        once for each machine, network and size.
+        Tiles and runtime. With ``runtime.provider = "auto"`` the choice is measured, a few passes of each runtime in
+        turn, once for each machine, network and size.
     shape
         (Y, X) of the frames to come.
     say
@@ -66,7 +66,9 @@ def ready_denoiser(path: Path, settings: Settings, shape: tuple[int, int], say: 
     options = candidates(settings.runtime)
     if [option.provider for option in options] == ["cpu"]:
         denoiser.warm_up(shape)
-        return ReadyDenoiser(denoiser, {"provider": denoiser.provider, "runtime_ms": {}, "runtime_parity": {}})
+        return ReadyDenoiser(
+            denoiser, {"provider": denoiser.provider, "runtime_ms": {}, "runtime_parity": {}}
+        )
     trial = _Trial(path, denoiser, shape, say)
     chosen, milliseconds = trial.choose(settings.runtime, options)
     if chosen.provider != "cpu":
@@ -119,7 +121,9 @@ class _Trial:
             options = sorted(options, key=lambda option: known.get(_name(option), np.inf))
         usable: list[tuple[RuntimeSettings, Runtime]] = []
         for option in options:
-            runtime = reference if option.provider == "cpu" else self._load(option, named=asked.provider != "auto")
+            runtime = (
+                reference if option.provider == "cpu" else self._load(option, named=asked.provider != "auto")
+            )
             if runtime is None or (runtime is not reference and not self._agrees(runtime, expected)):
                 continue
             usable.append((option, runtime))
@@ -151,7 +155,9 @@ class _Trial:
             return False
         self.parities[runtime.provider] = parity
         if not parity.good:
-            self._say("warning", f"{runtime.provider} is not used: it differs from float32 too much, {parity.words}")
+            self._say(
+                "warning", f"{runtime.provider} is not used: it differs from float32 too much, {parity.words}"
+            )
         return parity.good
 
     def _measure(self, runtimes: list[Runtime]) -> list[float]:

@@ -1,6 +1,7 @@
 """What was measured on this machine about runtimes, kept between runs."""
 
-import datetime
+import contextlib
+import datetime as dt
 import hashlib
 import importlib.metadata
 import json
@@ -57,7 +58,10 @@ def remember(
     entries = _read()
     key = _place(structure, shape, settings)
     entries.pop(key, None)
-    entries[key] = {"ms": dict(milliseconds), "measured": datetime.datetime.now(datetime.UTC).date().isoformat()}
+    entries[key] = {
+        "ms": dict(milliseconds),
+        "measured": dt.datetime.now(dt.UTC).date().isoformat(),
+    }
     kept = dict(list(entries.items())[-_MOST:])
     folder = cache_folder()
     temporary = folder / f".{_FILE}.{os.getpid()}.tmp"
@@ -66,7 +70,8 @@ def remember(
         temporary.write_text(json.dumps(kept, indent=1) + "\n", encoding="utf-8")
         os.replace(temporary, folder / _FILE)
     except OSError:
-        temporary.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            temporary.unlink(missing_ok=True)
 
 
 def _read() -> dict[str, Any]:

@@ -4,8 +4,7 @@ This is the *only* component that joins normalisation, tiles and runtime. Frames
 and come out as float32 on the same scale of grey levels.
 """
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -14,13 +13,14 @@ from numpy.typing import NDArray
 
 from quietscope.config.errors import ModelError
 from quietscope.config.science import RuntimeSettings, TilingSettings
+from quietscope.models.division import Division, divide
 from quietscope.models.fallback import FallbackRuntime
 from quietscope.models.hot_pixels import hot_pixels_from_metadata, repair
 from quietscope.models.noise import clean
 from quietscope.models.normalisation import Normaliser
 from quietscope.models.runtime import load_runtime
 from quietscope.models.tiling import TilePlan, plan
-from quietscope.models.windows import Part, WindowPlan, cover
+from quietscope.models.windows import WindowPlan, cover
 
 __all__ = ["Denoiser"]
 
@@ -43,28 +43,6 @@ LARGEST = 1e6
 """Bound of normalised values: a float pixel near the end of its range must not overflow in the network."""
 
 
-@dataclass(frozen=True)
-class _Work:
-    """What is to be done for one frame.
-
-    Parameters
-    ----------
-    tiles
-        Tiles to blend.
-    parts
-        Windows of the one pass; see `quietscope.models.windows.WindowPlan.parts`.
-    share
-        Weight of the pass at every pixel; None where it makes the whole picture.
-    any_shared
-        A tile that has the scale of the pass.
-    """
-
-    tiles: Sequence[int]
-    parts: tuple[tuple[Part, Part, Part], ...] = ()
-    share: Float32 | None = None
-    any_shared: int = 0
-
-
 class Denoiser:
     """A model that is ready to denoise frames of any size.
 
@@ -75,7 +53,10 @@ class Denoiser:
     tiling
         Tile side, overlap and tiles per call.
     runtime
-        Provider and threads.
+        Provider, precision and threads.
+    stage_done
+        Called after each stage of a frame with its name (``normalise``, ``network``, ``assemble``), for whoever brings
+        a clock; stages alternate where a frame takes several passes.
 
     Raises
     ------
@@ -83,8 +64,15 @@ class Denoiser:
         If the model cannot be loaded, or does not say how to scale its input.
     """
 
-    def __init__(self, path: Path, tiling: TilingSettings, runtime: RuntimeSettings) -> None:
+    def __init__(
+        self,
+        path: Path,
+        tiling: TilingSettings,
+        runtime: RuntimeSettings,
+        stage_done: Callable[[str], None] = lambda _: None,
+    ) -> None:
         self._tiling = tiling
+        self._stage_done = stage_done
         on_cpu = runtime.model_copy(update={"provider": "cpu", "precision": "auto"})
         self._runtime = FallbackRuntime(load_runtime(path, runtime), lambda: load_runtime(path, on_cpu))
         try:
@@ -98,7 +86,9 @@ class Denoiser:
     @property
     def _batch(self) -> int:
         """Tiles per call; see `TilingSettings.batch`."""
-        return self._tiling.batch or (CPU_BATCH if self.provider.split()[0] in {"cpu", "openvino"} else GPU_BATCH)
+        return self._tiling.batch or (
+            CPU_BATCH if self.provider.split()[0] in {"cpu", "openvino"} else GPU_BATCH
+        )
 
     @property
     def provider(self) -> str:
@@ -198,8 +188,11 @@ class Denoiser:
             layout.extract(padded, numbers, tiles)
             offset, scale = (values[list(numbers), None, None] for values in scales)
             layout.accumulate(total, numbers, self._run(tiles, offset, scale, bounded=bounded))
+            self._stage_done("assemble")
         inner = slice(HALO, HALO + image.shape[0]), slice(HALO, HALO + image.shape[1])
-        return np.ascontiguousarray(total[inner])
+        result = np.ascontiguousarray(total[inner])
+        self._stage_done("assemble")
+        return result
 
     def _scales(self, layout: TilePlan, padded: Float32, image: Float32) -> tuple[Float32, Float32]:
         """Offset and scale of each tile."""
@@ -214,30 +207,25 @@ class Denoiser:
         offsets, scales = zip(*found, strict=True)
         return np.concatenate(offsets), np.concatenate(scales)
 
-    def _divide(self, layout: TilePlan, offset: Float32, scale: Float32) -> _Work:
+    def _divide(self, layout: TilePlan, offset: Float32, scale: Float32) -> Division:
         """Decide which part of a frame is denoised in one pass, and which tiles are blended."""
-        everything = _Work(range(layout.count))
         if not self._in_one_pass:
-            return everything
-        windows = self._windows(layout)
-        if not self._normaliser.patch_wise:
-            return _Work((), tuple(windows.parts()))
-        shared = self._normaliser.shared(offset, scale)
-        if not shared.any():
-            return everything
-        share = layout.weight_of(np.flatnonzero(shared))
-        parts = tuple(part for part in windows.parts() if share[part[1]].any())
-        tiled = int(shared.sum()) * layout.side[0] * layout.side[1]
-        if len(parts) * windows.side[0] * windows.side[1] >= tiled:
-            return everything
-        return _Work([int(number) for number in np.flatnonzero(~shared)], parts, share, int(np.argmax(shared)))
+            return Division(range(layout.count))
+        of_series = self._normaliser.shared(offset, scale)
+        return divide(layout, self._windows(layout), of_series | (not self._normaliser.patch_wise))
 
     def _windows(self, layout: TilePlan) -> WindowPlan:
         assert self._reach is not None
         return cover(layout.padded, reach=self._reach, stride=self._stride, most=WINDOW)
 
     def _pass(
-        self, work: _Work, padded: Float32, total: Float32, scales: tuple[Float32, Float32], *, bounded: bool
+        self,
+        work: Division,
+        padded: Float32,
+        total: Float32,
+        scales: tuple[Float32, Float32],
+        *,
+        bounded: bool,
     ) -> None:
         """Denoise what shares one scale, window by window, into `total`."""
         offset, scale = (values[work.any_shared] for values in scales)
@@ -245,6 +233,7 @@ class Denoiser:
             window = padded[place][None].copy()
             result = self._run(window, offset, scale, bounded=bounded)[0][inner]
             total[part] = result if work.share is None else result * work.share[part]
+            self._stage_done("assemble")
 
     @staticmethod
     def cast(image: Float32, dtype: np.dtype[Any] | type[np.generic] | str) -> NDArray[Any]:
@@ -276,7 +265,9 @@ class Denoiser:
         tiles /= scale
         if not bounded:
             np.clip(tiles, -LARGEST, LARGEST, out=tiles)
+        self._stage_done("normalise")
         result = self._runtime.run(tiles[:, None])[:, 0]
+        self._stage_done("network")
         result *= scale
         result += offset
         return result

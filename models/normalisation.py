@@ -187,7 +187,8 @@ class Normaliser:
         numpy.ndarray
             bool, shape (N,).
         """
-        return (offset == np.float32(self.stream.offset)) & (scale == np.float32(self.stream.scale))
+        same = (offset == np.float32(self.stream.offset)) & (scale == np.float32(self.stream.scale))
+        return np.asarray(same, dtype=np.bool_)
 
     def to_metadata(self) -> dict[str, str]:
         """Everything needed to build this normaliser again, as text for a model file; see `from_metadata`."""

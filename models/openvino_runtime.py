@@ -1,7 +1,7 @@
 """Running an exported network with OpenVINO: the *only* component that understands it.
 
-It is an extra (``pip install 'quietscope[openvino]'``), for CPUs. In bfloat16 it uses the matrix units of a CPU that has
-them (AMX, AVX-512 BF16). A network is compiled for each shape it meets: shapes left open were measured to be slower.
+It is an extra (``pip install 'quietscope[openvino]'``), for CPUs. In bfloat16 it uses the units that a CPU has for that
+(AMX, AVX-512 BF16). A network is compiled for each shape it meets, and only a few are kept.
 """
 
 import importlib.util

@@ -1,7 +1,7 @@
 """How far a network looks around: measured on the network itself, whatever it is made of.
 
 A pixel that is no number makes no number of everything that depends on it: convolutions, poolings, rectifiers and
-interpolations all pass it on, also where the weight is zero. So one image with one such cell shows what a pixel reaches.
+interpolations all pass it on, also where the weight is zero. So one image with one such cell shows what it reaches.
 """
 
 import torch
@@ -36,7 +36,9 @@ def receptive_field(network: DenoisingNetwork) -> int | None:
     while cells * stride <= _LARGEST:
         side, middle = cells * stride, cells // 2
         image = torch.zeros((1, 1, side, side))
-        image[..., middle * stride : (middle + 1) * stride, middle * stride : (middle + 1) * stride] = torch.nan
+        image[..., middle * stride : (middle + 1) * stride, middle * stride : (middle + 1) * stride] = (
+            torch.nan
+        )
         with torch.inference_mode():
             reached = torch.isnan(network(image))[0, 0]
         reached = reached.reshape(cells, stride, cells, stride).any(dim=3).any(dim=1)

@@ -23,8 +23,11 @@ class Runtime(Protocol):
 
     @property
     def provider(self) -> str:
-        """What the network really runs on: ``tensorrt``, ``cuda``, ``directml``, ``coreml`` or ``cpu`` (onnxruntime),
-        ``openvino float32`` or ``openvino bfloat16``."""
+        """What the network really runs on.
+
+        onnxruntime: ``tensorrt``, ``cuda``, ``directml``, ``coreml`` or ``cpu``; else ``openvino float32`` or
+        ``openvino bfloat16``.
+        """
 
     @property
     def metadata(self) -> Mapping[str, str]:
@@ -60,7 +63,9 @@ def candidates(settings: RuntimeSettings) -> list[RuntimeSettings]:
         pairs = [pair for pair in pairs if pair[1] == "bfloat16"] or pairs
     if not pairs:
         return [settings]
-    return [settings.model_copy(update={"provider": name, "precision": precision}) for name, precision in pairs]
+    return [
+        settings.model_copy(update={"provider": name, "precision": precision}) for name, precision in pairs
+    ]
 
 
 def load_runtime(path: Path, settings: RuntimeSettings) -> Runtime:

@@ -89,7 +89,7 @@ class TilePlan:
         return frame[np.ix_(rows, columns)]
 
     def batches(self, most: int, numbers: Sequence[int] | None = None) -> Iterator[Sequence[int]]:
-        """Tile numbers (all unless given), in order, in as few batches as `most` allows and as equal ones as possible."""
+        """Tile numbers (all unless given), in as few batches as `most` allows and as equal ones as possible."""
         wanted = range(self.count) if numbers is None else numbers
         number = -(-len(wanted) // most)
         size = -(-len(wanted) // max(1, number))

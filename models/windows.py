@@ -1,4 +1,4 @@
-"""Windows: how one pass over a frame is cut so that memory stays bounded and nothing is computed twice for its own sake.
+"""Windows: how one pass over a frame is cut so that memory stays bounded and hardly anything is computed twice.
 
 Where one scale holds for the whole frame, tiles need no blending: neighbouring windows overlap by no more than the
 network looks around, each gives the part that it computes exactly as the whole frame would, and the parts are put side
@@ -95,7 +95,10 @@ def cover(shape: tuple[int, int], *, reach: int, stride: int, most: int) -> Wind
     halo = -(-reach // stride) * stride
     axes = [[_side(length, number, halo, stride) for number in _numbers(length, halo)] for length in shape]
     choices = [
-        (h * i * w * j, i * j, i, j) for i, h in enumerate(axes[0], 1) for j, w in enumerate(axes[1], 1) if h * w <= most
+        (h * i * w * j, i * j, i, j)
+        for i, h in enumerate(axes[0], 1)
+        for j, w in enumerate(axes[1], 1)
+        if h * w <= most
     ]
     _, _, down, across = min(choices) if choices else (0, 0, len(axes[0]), len(axes[1]))
     (h, tops, rows), (w, lefts, columns) = (

@@ -105,8 +105,12 @@ def _static(data: Path | None, _: int) -> Iterator[Item]:
         *_baselines("noisy", "gaussian-1"),
         _adaptive("default", *for_steps(800)),
         _adaptive("default without overlap", "tiling.overlap=0", *_TILED, *for_steps(800)),
-        _adaptive("tiles 128 without overlap", "tiling.tile=128", "tiling.overlap=0", *_TILED, *for_steps(800)),
-        _adaptive("tiles 128, overlap 50 %", "tiling.tile=128", "tiling.overlap=0.5", *_TILED, *for_steps(800)),
+        _adaptive(
+            "tiles 128 without overlap", "tiling.tile=128", "tiling.overlap=0", *_TILED, *for_steps(800)
+        ),
+        _adaptive(
+            "tiles 128, overlap 50 %", "tiling.tile=128", "tiling.overlap=0.5", *_TILED, *for_steps(800)
+        ),
     ]
     scenes: tuple[tuple[Literal["mitochondria", "er"], str, int], ...] = (
         ("mitochondria", "mitochondria", 20),
