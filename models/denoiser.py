@@ -80,6 +80,8 @@ class Denoiser:
             self._stride = _stride(self.metadata)
             self._reach = _reach(self.metadata)
             self._hot = hot_pixels_from_metadata(self.metadata)
+            if self._hot is not None and not self._hot.any():
+                self._hot = None
         except ModelError as error:
             raise ModelError(f"{path}: {error}") from error
 
@@ -128,6 +130,11 @@ class Denoiser:
         """Shape (H, W) of what goes through the network at a time, for frames of one shape (Y, X)."""
         layout = self.layout(shape)
         return self._windows(layout).side if self._in_one_pass else layout.side
+
+    def passes(self, shape: tuple[int, int]) -> int:
+        """How often that goes through the network for a frame of one shape (Y, X) on one scale."""
+        layout = self.layout(shape)
+        return self._windows(layout).count if self._in_one_pass else layout.count
 
     @property
     def _in_one_pass(self) -> bool:
