@@ -69,8 +69,15 @@ def ready_denoiser(path: Path, settings: Settings, shape: tuple[int, int], say: 
         return ReadyDenoiser(
             denoiser, {"provider": denoiser.provider, "runtime_ms": {}, "runtime_parity": {}}
         )
-    trial = _Trial(path, denoiser, shape, say)
-    chosen, milliseconds = trial.choose(settings.runtime, options)
+    trial = _Trial(path, denoiser, settings.runtime, shape, say)
+    try:
+        chosen, milliseconds = trial.choose(options)
+    except ModelError as error:
+        if settings.runtime.provider != "auto":
+            raise
+        # the denoiser itself knows how to go on after a failure
+        say("warning", f"the network runs on {denoiser.provider}; runtimes could not be compared: {error}")
+        chosen, milliseconds = cpu, {}
     if chosen.provider != "cpu":
         denoiser = Denoiser(path, settings.tiling, chosen)
     denoiser.warm_up(shape)
@@ -94,24 +101,27 @@ class _Trial:
         ONNX file.
     denoiser
         It on onnxruntime's CPU provider.
+    asked
+        What the settings say.
     shape
         (Y, X) of the frames.
     say
         Told what may not be used.
     """
 
-    def __init__(self, path: Path, denoiser: Denoiser, shape: tuple[int, int], say: Say) -> None:
+    def __init__(
+        self, path: Path, denoiser: Denoiser, asked: RuntimeSettings, shape: tuple[int, int], say: Say
+    ) -> None:
         self._path = path
+        self._asked = asked
         self._say = say
         self._shape = denoiser.network_shape(shape)
         self._image = probe(self._shape, denoiser.metadata)
-        self._reference: Runtime | None = None
         self.parities: dict[str, Parity] = {}
 
-    def choose(
-        self, asked: RuntimeSettings, options: list[RuntimeSettings]
-    ) -> tuple[RuntimeSettings, dict[str, float]]:
+    def choose(self, options: list[RuntimeSettings]) -> tuple[RuntimeSettings, dict[str, float]]:
         """Find the fastest of `options` that computes the same; onnxruntime's CPU provider where none does."""
+        asked = self._asked
         cpu = asked.model_copy(update={"provider": "cpu", "precision": "auto"})
         reference = load_runtime(self._path, cpu)
         expected = reference.run(self._image)
@@ -121,9 +131,7 @@ class _Trial:
             options = sorted(options, key=lambda option: known.get(_name(option), np.inf))
         usable: list[tuple[RuntimeSettings, Runtime]] = []
         for option in options:
-            runtime = (
-                reference if option.provider == "cpu" else self._load(option, named=asked.provider != "auto")
-            )
+            runtime = reference if option.provider == "cpu" else self._load(option)
             if runtime is None or (runtime is not reference and not self._agrees(runtime, expected)):
                 continue
             usable.append((option, runtime))
@@ -133,16 +141,17 @@ class _Trial:
             return cpu, {}
         if len(usable) == 1:
             return usable[0][0], {}
-        milliseconds = self._measure([runtime for _, runtime in usable])
-        named = {_name(option): value for (option, _), value in zip(usable, milliseconds, strict=True)}
-        remember(structure, self._shape, asked, named)
-        return usable[int(np.argmin(milliseconds))][0], named
+        milliseconds = self._measure({_name(option): runtime for option, runtime in usable})
+        remember(structure, self._shape, asked, milliseconds)
+        return min(
+            (option for option, _ in usable), key=lambda option: milliseconds[_name(option)]
+        ), milliseconds
 
-    def _load(self, option: RuntimeSettings, *, named: bool) -> Runtime | None:
+    def _load(self, option: RuntimeSettings) -> Runtime | None:
         try:
             return load_runtime(self._path, option)
         except ModelError as error:
-            if named:
+            if self._asked.provider != "auto":
                 raise
             self._say("warning", f"{_name(option)} is not used: {error}")
             return None
@@ -160,13 +169,16 @@ class _Trial:
             )
         return parity.good
 
-    def _measure(self, runtimes: list[Runtime]) -> list[float]:
+    def _measure(self, runtimes: dict[str, Runtime]) -> dict[str, float]:
         """Median milliseconds of one pass of each, in turn, so that the machine's other work meets all alike."""
-        times: list[list[float]] = []
+        times: dict[str, list[float]] = {name: [] for name in runtimes}
         started = time.perf_counter()
-        while len(times) < _ROUNDS and (not times or time.perf_counter() - started < _LONGEST_S):
-            times.append([_milliseconds(runtime, self._image) for runtime in runtimes])
-        return [float(value) for value in np.median(times, axis=0)]
+        for number in range(_ROUNDS):
+            if number and time.perf_counter() - started > _LONGEST_S:
+                break
+            for name, runtime in runtimes.items():
+                times[name].append(_milliseconds(runtime, self._image))
+        return {name: float(np.median(values)) for name, values in times.items()}
 
 
 def _milliseconds(runtime: Runtime, image: np.ndarray[Any, np.dtype[np.float32]]) -> float:

@@ -4,10 +4,9 @@ It is an extra (``pip install 'quietscope[openvino]'``), for CPUs. In bfloat16 i
 (AMX, AVX-512 BF16). A network is compiled for each shape it meets, and only a few are kept.
 """
 
-import importlib.util
 from collections import OrderedDict
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,9 +14,7 @@ from numpy.typing import NDArray
 from quietscope.config.errors import ModelError
 from quietscope.config.faultpoints import reach
 from quietscope.models.model_file import ModelFile
-
-if TYPE_CHECKING:
-    import openvino
+from quietscope.models.openvino_import import import_openvino
 
 __all__ = ["OpenVinoRuntime", "openvino_precisions"]
 
@@ -32,10 +29,9 @@ _NAMES = {"float32": "f32", "bfloat16": "bf16"}
 
 def openvino_precisions() -> list[str]:
     """Precisions in which OpenVINO can run a network here, the fastest last; empty where it is not installed."""
-    if importlib.util.find_spec("openvino") is None:
+    openvino = import_openvino()
+    if openvino is None:
         return []
-    import openvino
-
     core = openvino.Core()
     if "CPU" not in core.available_devices:
         return []
@@ -74,8 +70,9 @@ class OpenVinoRuntime:
                 f"runtime.precision is {precision!r}, and this CPU does not multiply it natively; set "
                 "runtime.precision = 'auto' or 'float32'"
             )
-        import openvino
-
+        openvino = import_openvino()
+        assert openvino is not None
+        self._openvino = openvino
         self._core = openvino.Core()
         self._properties: dict[str, Any] = {
             "INFERENCE_PRECISION_HINT": _NAMES[chosen],
@@ -93,7 +90,7 @@ class OpenVinoRuntime:
                 f"{file.path} cannot be loaded by OpenVINO: {_one_line(error)}; set runtime.provider = 'cpu'"
             ) from error
         _check_form(file, self._model)
-        self._requests: OrderedDict[tuple[int, ...], openvino.InferRequest] = OrderedDict()
+        self._requests: OrderedDict[tuple[int, ...], Any] = OrderedDict()
         self.provider = f"openvino {chosen}"
         self.model_id = file.model_id
         self.metadata: Mapping[str, str] = file.metadata
@@ -116,8 +113,6 @@ class OpenVinoRuntime:
         quietscope.config.ModelError
             If the network fails, or gives back another shape.
         """
-        import openvino
-
         output = np.empty(batch.shape, np.float32)
         try:
             reach("runtime.run")
@@ -125,8 +120,10 @@ class OpenVinoRuntime:
             fits = tuple(request.get_compiled_model().output().shape) == batch.shape
             if fits:
                 # both ends are bound to arrays of ours: nothing is copied
-                request.set_input_tensor(openvino.Tensor(np.ascontiguousarray(batch), shared_memory=True))
-                request.set_output_tensor(openvino.Tensor(output, shared_memory=True))
+                request.set_input_tensor(
+                    self._openvino.Tensor(np.ascontiguousarray(batch), shared_memory=True)
+                )
+                request.set_output_tensor(self._openvino.Tensor(output, shared_memory=True))
                 request.infer()
         except Exception as error:  # OpenVINO raises RuntimeError and others without a common base
             raise ModelError(
@@ -139,7 +136,7 @@ class OpenVinoRuntime:
             )
         return output
 
-    def _request(self, shape: tuple[int, ...]) -> "openvino.InferRequest":
+    def _request(self, shape: tuple[int, ...]) -> Any:
         if shape in self._requests:
             self._requests.move_to_end(shape)
             return self._requests[shape]

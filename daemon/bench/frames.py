@@ -126,7 +126,8 @@ def frame_costs(
     for way in ways.values():
         way()
         way.forget()
-    timings = in_turn(dict(ways), rounds=rounds, longest_s=longest_s, rare=dict.fromkeys(ways, rounds))
+    everyone = dict.fromkeys(ways, rounds)  # they are warm
+    timings = in_turn(dict(ways), rounds=rounds, longest_s=longest_s, rare=everyone)
     return {name: FrameCosts(timings[name], way.stages, way.pixels) for name, way in ways.items()}
 
 
@@ -171,7 +172,7 @@ def peer_costs(
     if importlib.util.find_spec("bm3d") is not None:
         contenders["bm3d"] = lambda: BASELINES["bm3d"](frame)
     rare = {"published": 2, "published whole": 2, "bm3d": 1}
-    return in_turn(contenders, rounds=rounds, longest_s=longest_s, rare=rare)
+    return in_turn(contenders, rounds=rounds, longest_s=longest_s, rare=rare, repeats=5)
 
 
 def _clocks() -> NDArray[np.float64]:

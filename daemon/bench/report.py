@@ -76,7 +76,7 @@ class BenchReport:
         yield f"- network: {self.model}"
         yield ""
         yield (
-            "Medians; everything in one table was measured in turn. Milliseconds: elapsed (processor time, all threads). "
+            "Medians; what is in one table was measured in turn. Milliseconds: elapsed (processor time, all threads). "
             "Processor time hardly depends on what else the machine does."
         )
         yield from self._frame_lines()

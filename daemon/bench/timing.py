@@ -32,6 +32,7 @@ def in_turn(
     rounds: int,
     longest_s: float,
     rare: Mapping[str, int] | None = None,
+    repeats: int = 1,
 ) -> dict[str, Timing]:
     """Measure all contenders in turn, round by round, so that the machine's other work meets all alike.
 
@@ -45,6 +46,8 @@ def in_turn(
         Time after which no further round begins, seconds.
     rare
         Name → in how many of the first rounds; for what takes long.
+    repeats
+        How often what is not in `rare` is measured in each round: what comes after a large contender finds cold caches.
 
     Returns
     -------
@@ -61,7 +64,7 @@ def in_turn(
         if number and time.perf_counter() - started > longest_s:
             break
         for name, act in contenders.items():
-            if number < few.get(name, rounds):
+            for _ in range((number < few[name]) if name in few else repeats):
                 before, cpu_before = time.perf_counter(), time.process_time()
                 act()
                 times[name].append((time.perf_counter() - before, time.process_time() - cpu_before))

@@ -1,16 +1,22 @@
 """OpenVINO computes what onnxruntime computes, in either precision, or says what is missing."""
 
+import os
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 
 from quietscope.config.errors import ModelError
 from quietscope.config.science import RuntimeSettings
 from quietscope.models import runtime as runtimes
+from quietscope.models.openvino_runtime import openvino_precisions
 from quietscope.models.runtime import candidates, load_runtime
 from quietscope.models.runtime_parity import Parity, probe
 
-openvino = pytest.importorskip("openvino")
-BFLOAT16 = "BF16" in openvino.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES")
+if not openvino_precisions():
+    pytest.skip("OpenVINO is not installed", allow_module_level=True)
+BFLOAT16 = "bfloat16" in openvino_precisions()
 CPU = RuntimeSettings(provider="cpu", threads=1)
 
 
@@ -34,6 +40,19 @@ def test_float32_computes_the_same_on_every_shape(model):
         np.testing.assert_array_equal(batch, kept)
     assert runtime.provider == "openvino float32"
     assert (runtime.model_id, runtime.metadata) == (reference.model_id, reference.metadata)
+
+
+def test_openvino_tells_nobody(tmp_path):
+    code = (
+        "import sys, threading\n"
+        "from quietscope.models.openvino_runtime import openvino_precisions\n"
+        "assert openvino_precisions()\n"
+        "assert 'openvino_telemetry' not in sys.modules\n"
+        "assert threading.active_count() == 1\n"
+    )
+    home = {"HOME": str(tmp_path), "USERPROFILE": str(tmp_path)}
+    subprocess.run([sys.executable, "-c", code], check=True, env={**os.environ, **home})
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_results_are_arrays_of_their_own(model):

@@ -6,13 +6,17 @@ import numpy as np
 import pytest
 
 from quietscope.config import Settings
+from quietscope.config.faultpoints import armed
 from quietscope.daemon.ready_denoiser import ready_denoiser
 from quietscope.daemon.runtime_memory import recall, remember
-from quietscope.models.openvino_runtime import OpenVinoRuntime
+from quietscope.models.openvino_runtime import OpenVinoRuntime, openvino_precisions
 from quietscope.models.runtime_parity import Parity
 
 SHAPE = (96, 128)
 AUTO = Settings(runtime={"threads": 1})
+
+
+needs_openvino = pytest.mark.skipif(not openvino_precisions(), reason="OpenVINO is not installed")
 
 
 @pytest.fixture(autouse=True)
@@ -40,8 +44,8 @@ def test_one_runtime_needs_no_choice(model, cache):
     assert not cache.exists()
 
 
+@needs_openvino
 def test_the_choice_is_measured_told_and_remembered(model, cache):
-    pytest.importorskip("openvino")
     ready, said = _ready(model)
     milliseconds = ready.figures["runtime_ms"]
     assert {"cpu", "openvino float32"} <= set(milliseconds)
@@ -60,8 +64,8 @@ def test_the_choice_is_measured_told_and_remembered(model, cache):
     assert again.figures["runtime_ms"] == entry["ms"]
 
 
+@needs_openvino
 def test_a_runtime_that_computes_something_else_is_not_used(model, monkeypatch):
-    pytest.importorskip("openvino")
     run = OpenVinoRuntime.run
     monkeypatch.setattr(OpenVinoRuntime, "run", lambda self, batch: 1.01 * run(self, batch))
     for settings in (AUTO, Settings(runtime={"provider": "openvino", "threads": 1})):
@@ -69,6 +73,14 @@ def test_a_runtime_that_computes_something_else_is_not_used(model, monkeypatch):
         assert ready.denoiser.provider == "cpu"
         assert "openvino float32" in ready.figures["runtime_parity"]
         assert any(level == "warning" and "differs from float32" in text for level, text in said)
+
+
+@needs_openvino
+def test_a_failure_while_runtimes_are_compared_costs_no_model(model):
+    with armed("runtime.run=lost@1x1"):
+        ready, said = _ready(model)
+    assert ready.denoiser.provider == "cpu"
+    assert "could not be compared" in said[0][1]
 
 
 @pytest.mark.parametrize("content", ["", "[]", '{"a": 1}', "\x00"])
