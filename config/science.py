@@ -148,15 +148,33 @@ class TilingSettings(Section):
     batch: int = Field(default=0, ge=0, le=256)
     """Tiles per call of the network; 0 takes 1 on a CPU, where more were measured to be slower, and 8 on a GPU."""
 
+    adaptive: bool = True
+    """Blend tiles only where patches have scales of their own; what shares one scale is denoised in one pass, which
+    gives the same picture for less. Off: everything is tiled, as published."""
+
 
 class RuntimeSettings(Section):
     """How the exported network is run."""
 
-    provider: Literal["auto", "tensorrt", "cuda", "directml", "coreml", "cpu"] = "auto"
-    """onnxruntime execution provider; ``auto`` takes the fastest that really works."""
+    provider: Literal["auto", "tensorrt", "cuda", "directml", "coreml", "cpu", "openvino"] = "auto"
+    """What runs the network: a provider of onnxruntime, or OpenVINO (an extra). ``auto`` takes the one that a short
+    measurement on this machine finds fastest, of those that compute what onnxruntime's CPU provider computes."""
+
+    precision: Literal["auto", "float32", "bfloat16"] = "auto"
+    """Arithmetic inside the network; bfloat16 needs OpenVINO and a CPU that multiplies it (AMX, AVX-512 BF16)."""
 
     threads: int = Field(default=0, ge=0, le=256)
     """CPU threads of the network; 0 means all."""
+
+    @model_validator(mode="after")
+    def _bfloat16_is_for_openvino(self) -> "RuntimeSettings":
+        if self.precision == "bfloat16" and self.provider not in {"auto", "openvino"}:
+            msg = (
+                f"precision 'bfloat16' needs provider 'openvino' or 'auto', and provider is {self.provider!r}; "
+                "set precision = 'auto'"
+            )
+            raise ValueError(msg)
+        return self
 
     @model_validator(mode="after")
     def _threads_are_for_cpu(self) -> "RuntimeSettings":

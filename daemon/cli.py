@@ -211,6 +211,25 @@ def doctor(
 
 
 @app.command()
+def bench(
+    *,
+    quick: Annotated[
+        bool, typer.Option("--quick", help="Small frames, few rounds: under a minute on a free machine.")
+    ] = False,
+    out: Annotated[
+        Path | None, typer.Option("--out", help="Folder for bench.md and bench.json.", metavar="DIR")
+    ] = None,
+    profile: Profile = None,
+    changes: Set = None,
+    json_file: Json = None,
+) -> None:
+    """Measure what this machine does per frame, on every runtime, beside others and beside its limits."""
+    from quietscope.daemon.bench.command import bench as measure
+
+    raise typer.Exit(measure(_settings(None, profile, changes), quick=quick, out=out, json_file=json_file))
+
+
+@app.command()
 def train(
     source: Annotated[Path, typer.Argument(help="Image file, folder of images, or folder of a run.")],
     *,

@@ -5,10 +5,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-
 from quietscope.config import ModelError, Settings
 from quietscope.daemon.ledger_reader import ModelVerdict
+from quietscope.daemon.ready_denoiser import ready_denoiser
 from quietscope.daemon.runfolder import RunFolder
 from quietscope.models.denoiser import Denoiser
 from quietscope.models.trust import TrustJudge
@@ -101,19 +100,23 @@ class LiveModels:
             self._on_event("log", level="warning", text=text)
             self._on_event("provider", channel=channel, provider=denoiser.provider)
 
-    def refresh(self, verdicts: Mapping[int, ModelVerdict], shape: tuple[int, int], dtype: str) -> None:
+    def refresh(self, verdicts: Mapping[int, ModelVerdict], shape: tuple[int, int]) -> None:
         """Bring in what the gate has decided since the last time."""
         for channel, verdict in verdicts.items():
             if not verdict.accepted:
                 self._given_up[channel] = "gate" if verdict.path is not None else "training"
             elif channel not in self._live or self._live[channel].model_id != verdict.model_id:
-                self._load(channel, verdict, shape, dtype)
+                self._load(channel, verdict, shape)
 
-    def _load(self, channel: int, verdict: ModelVerdict, shape: tuple[int, int], dtype: str) -> None:
+    def _load(self, channel: int, verdict: ModelVerdict, shape: tuple[int, int]) -> None:
         assert verdict.path is not None
         try:
-            denoiser = Denoiser(self._run.root / verdict.path, self._settings.tiling, self._settings.runtime)
-            denoiser.denoise(np.zeros(shape, dtype))
+            denoiser = ready_denoiser(
+                self._run.root / verdict.path,
+                self._settings,
+                shape,
+                lambda level, text: self._on_event("log", level=level, text=f"channel {channel}: {text}"),
+            ).denoiser
         except ModelError as error:
             self._given_up[channel] = "model"
             self._on_event(

@@ -168,7 +168,7 @@ class Processor:
         if series is None:
             return
         before = self._models.live_channels
-        self._models.refresh(self._ledger.verdicts(), (series.height, series.width), series.dtype)
+        self._models.refresh(self._ledger.verdicts(), (series.height, series.width))
         for channel in self._models.live_channels - before:
             # Viewers see the model's work at once, on the newest frame there is.
             for frame in self._ledger.pending((channel,), limit=1, newest_first=True):

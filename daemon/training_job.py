@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from quietscope.adapters.frame import FrameKey
 from quietscope.config import ModelError, Settings
 from quietscope.config.science import TrainingSettings
+from quietscope.daemon.ready_denoiser import ready_denoiser
 from quietscope.models.calibration import Calibration, calibrate
 from quietscope.models.denoiser import Denoiser
 from quietscope.models.export import export_onnx, parity_error
@@ -199,7 +200,13 @@ class TrainingJob:
         held_out
             Whether the model has not seen them.
         """
-        denoiser = Denoiser(path, self._settings.tiling, self._settings.runtime)
+        ready = ready_denoiser(
+            path,
+            self._settings,
+            (frames[0].shape[0], frames[0].shape[1]),
+            lambda level, text: self._emit("log", level=level, text=f"{self._name}: {text}"),
+        )
+        denoiser = ready.denoiser
         order = sorted(range(len(keys)), key=lambda i: (keys[i].p, keys[i].z, keys[i].t))
         verdict = judge(
             denoiser.denoise,
@@ -213,7 +220,7 @@ class TrainingJob:
         figures = {
             "method": denoiser.metadata.get("method"),
             "held_out": held_out,
-            "provider": denoiser.provider,
+            **ready.figures,
             **({} if trained is None else {"noise": trained.words, **trained.figures}),
             **verdict.figures,
         }

@@ -4,7 +4,7 @@ This is the *only* component that joins normalisation, tiles and runtime. Frames
 and come out as float32 on the same scale of grey levels.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,12 +13,14 @@ from numpy.typing import NDArray
 
 from quietscope.config.errors import ModelError
 from quietscope.config.science import RuntimeSettings, TilingSettings
+from quietscope.models.division import Division, divide
 from quietscope.models.fallback import FallbackRuntime
 from quietscope.models.hot_pixels import hot_pixels_from_metadata, repair
 from quietscope.models.noise import clean
 from quietscope.models.normalisation import Normaliser
 from quietscope.models.runtime import load_runtime
 from quietscope.models.tiling import TilePlan, plan
+from quietscope.models.windows import WindowPlan, cover
 
 __all__ = ["Denoiser"]
 
@@ -34,6 +36,9 @@ HALO = 16
 """Pixels by which a frame is continued by reflection: at a bare edge the network lacks its context, and the error of
 the outermost pixels was measured to be two to three times larger."""
 
+WINDOW = 1 << 20
+"""Most pixels that go through the network at a time where no tiles are needed."""
+
 LARGEST = 1e6
 """Bound of normalised values: a float pixel near the end of its range must not overflow in the network."""
 
@@ -48,7 +53,10 @@ class Denoiser:
     tiling
         Tile side, overlap and tiles per call.
     runtime
-        Provider and threads.
+        Provider, precision and threads.
+    stage_done
+        Called after each stage of a frame with its name (``normalise``, ``network``, ``assemble``), for whoever brings
+        a clock; stages alternate where a frame takes several passes.
 
     Raises
     ------
@@ -56,25 +64,37 @@ class Denoiser:
         If the model cannot be loaded, or does not say how to scale its input.
     """
 
-    def __init__(self, path: Path, tiling: TilingSettings, runtime: RuntimeSettings) -> None:
+    def __init__(
+        self,
+        path: Path,
+        tiling: TilingSettings,
+        runtime: RuntimeSettings,
+        stage_done: Callable[[str], None] = lambda _: None,
+    ) -> None:
         self._tiling = tiling
-        on_cpu = runtime.model_copy(update={"provider": "cpu"})
+        self._stage_done = stage_done
+        on_cpu = runtime.model_copy(update={"provider": "cpu", "precision": "auto"})
         self._runtime = FallbackRuntime(load_runtime(path, runtime), lambda: load_runtime(path, on_cpu))
         try:
             self._normaliser = Normaliser.from_metadata(self.metadata)
             self._stride = _stride(self.metadata)
+            self._reach = _reach(self.metadata)
             self._hot = hot_pixels_from_metadata(self.metadata)
+            if self._hot is not None and not self._hot.any():
+                self._hot = None
         except ModelError as error:
             raise ModelError(f"{path}: {error}") from error
 
     @property
     def _batch(self) -> int:
         """Tiles per call; see `TilingSettings.batch`."""
-        return self._tiling.batch or (CPU_BATCH if self.provider == "cpu" else GPU_BATCH)
+        return self._tiling.batch or (
+            CPU_BATCH if self.provider.split()[0] in {"cpu", "openvino"} else GPU_BATCH
+        )
 
     @property
     def provider(self) -> str:
-        """What the network really runs on: ``tensorrt``, ``cuda``, ``directml``, ``coreml`` or ``cpu``."""
+        """What the network really runs on; see `quietscope.models.runtime.Runtime`."""
         return self._runtime.provider
 
     @property
@@ -111,6 +131,36 @@ class Denoiser:
             stride=self._stride,
         )
 
+    def network_shape(self, shape: tuple[int, int]) -> tuple[int, int]:
+        """Shape (H, W) of what goes through the network at a time, for frames of one shape (Y, X)."""
+        layout = self.layout(shape)
+        return self._windows(layout).side if self._in_one_pass else layout.side
+
+    def passes(self, shape: tuple[int, int]) -> int:
+        """How often that goes through the network for a frame of one shape (Y, X) on one scale."""
+        layout = self.layout(shape)
+        return self._windows(layout).count if self._in_one_pass else layout.count
+
+    @property
+    def _in_one_pass(self) -> bool:
+        """Whether frames, or those parts that share one scale, go through the network without tiles."""
+        return self._reach is not None and self._tiling.adaptive
+
+    def warm_up(self, shape: tuple[int, int]) -> None:
+        """Run the network on every shape that frames of one shape (Y, X) will bring, so that the first is not late.
+
+        Raises
+        ------
+        quietscope.config.ModelError
+            If the network fails.
+        """
+        layout = self.layout(shape)
+        shapes = {(1, *self._windows(layout).side)} if self._in_one_pass else set()
+        if self._normaliser.patch_wise or not self._in_one_pass:
+            shapes |= {(len(numbers), *layout.side) for numbers in layout.batches(self._batch)}
+        for count, height, width in shapes:
+            self._runtime.run(np.zeros((count, 1, height, width), np.float32))
+
     def denoise(self, frame: NDArray[Any]) -> Float32:
         """Denoise one frame.
 
@@ -138,22 +188,64 @@ class Denoiser:
         image = clean(frame)
         if self._hot is not None and self._hot.shape == image.shape:
             image = repair(image, self._hot)
-        continued = np.pad(image, HALO, mode="symmetric")
         layout = self.layout((image.shape[0], image.shape[1]))
-        padded = layout.pad(continued)
+        padded = layout.pad(np.pad(image, HALO, mode="symmetric"))
+        scales = self._scales(layout, padded, image)
+        work = self._divide(layout, *scales)
         bounded = frame.dtype.kind != "f"
-        # rules that look at the whole frame are asked once, not once per batch
-        whole = (
-            None if self._normaliser.patch_wise else self._normaliser.parameters(image[None, :1, :1], image)
-        )
-        total = np.zeros(layout.padded, np.float32)
-        for numbers in layout.batches(self._batch):
+        total = np.zeros(layout.padded, np.float32) if work.tiles else np.empty(layout.padded, np.float32)
+        self._pass(work, padded, total, scales, bounded=bounded)
+        for numbers in layout.batches(self._batch, work.tiles):
             tiles = np.empty((len(numbers), *layout.side), np.float32)
             layout.extract(padded, numbers, tiles)
-            offset, scale = whole or self._normaliser.parameters(tiles, image)
-            result = self._run(tiles, offset[:, None, None], scale[:, None, None], bounded=bounded)
-            layout.accumulate(total, numbers, result)
-        return np.ascontiguousarray(layout.crop(total)[HALO:-HALO, HALO:-HALO])
+            offset, scale = (values[list(numbers), None, None] for values in scales)
+            layout.accumulate(total, numbers, self._run(tiles, offset, scale, bounded=bounded))
+            self._stage_done("assemble")
+        inner = slice(HALO, HALO + image.shape[0]), slice(HALO, HALO + image.shape[1])
+        result = np.ascontiguousarray(total[inner])
+        self._stage_done("assemble")
+        return result
+
+    def _scales(self, layout: TilePlan, padded: Float32, image: Float32) -> tuple[Float32, Float32]:
+        """Offset and scale of each tile."""
+        if not self._normaliser.patch_wise:
+            offset, scale = self._normaliser.parameters(image[None, :1, :1], image)
+            return np.repeat(offset, layout.count), np.repeat(scale, layout.count)
+        found = []
+        for numbers in layout.batches(GPU_BATCH):
+            tiles = np.empty((len(numbers), *layout.side), np.float32)
+            layout.extract(padded, numbers, tiles)
+            found.append(self._normaliser.parameters(tiles, image))
+        offsets, scales = zip(*found, strict=True)
+        return np.concatenate(offsets), np.concatenate(scales)
+
+    def _divide(self, layout: TilePlan, offset: Float32, scale: Float32) -> Division:
+        """Decide which part of a frame is denoised in one pass, and which tiles are blended."""
+        if not self._in_one_pass:
+            return Division(range(layout.count))
+        of_series = self._normaliser.shared(offset, scale)
+        return divide(layout, self._windows(layout), of_series | (not self._normaliser.patch_wise))
+
+    def _windows(self, layout: TilePlan) -> WindowPlan:
+        assert self._reach is not None
+        return cover(layout.padded, reach=self._reach, stride=self._stride, most=WINDOW)
+
+    def _pass(
+        self,
+        work: Division,
+        padded: Float32,
+        total: Float32,
+        scales: tuple[Float32, Float32],
+        *,
+        bounded: bool,
+    ) -> None:
+        """Denoise what shares one scale, window by window, into `total`."""
+        offset, scale = (values[work.any_shared] for values in scales)
+        for place, part, inner in work.parts:
+            window = padded[place][None].copy()
+            result = self._run(window, offset, scale, bounded=bounded)[0][inner]
+            total[part] = result if work.share is None else result * work.share[part]
+            self._stage_done("assemble")
 
     @staticmethod
     def cast(image: Float32, dtype: np.dtype[Any] | type[np.generic] | str) -> NDArray[Any]:
@@ -185,7 +277,9 @@ class Denoiser:
         tiles /= scale
         if not bounded:
             np.clip(tiles, -LARGEST, LARGEST, out=tiles)
+        self._stage_done("normalise")
         result = self._runtime.run(tiles[:, None])[:, 0]
+        self._stage_done("network")
         result *= scale
         result += offset
         return result
@@ -196,5 +290,17 @@ def _stride(metadata: Mapping[str, str]) -> int:
     if not text.isdecimal() or int(text) < 1:
         raise ModelError(
             f"model metadata: stride is {text!r}, not a whole number ≥ 1; export the model again"
+        )
+    return int(text)
+
+
+def _reach(metadata: Mapping[str, str]) -> int | None:
+    """Receptive field; None where the file does not say, as those of other programs and of older versions."""
+    text = metadata.get("receptive_field")
+    if text is None:
+        return None
+    if not text.isdecimal():
+        raise ModelError(
+            f"model metadata: receptive_field is {text!r}, not a whole number; export the model again"
         )
     return int(text)

@@ -22,6 +22,7 @@ import torch
 
 from quietscope.config.errors import ModelError
 from quietscope.models.hot_pixels import hot_pixels_to_metadata
+from quietscope.models.receptive_field import receptive_field
 from quietscope.models.training import TrainedModel
 
 __all__ = ["FORMAT", "export_onnx", "parity_error"]
@@ -53,6 +54,7 @@ def _metadata(model: TrainedModel) -> dict[str, str]:
         own = version("quietscope")
     except PackageNotFoundError:
         own = "unknown"
+    reach = receptive_field(model.network)
     return {
         "quietscope.format": FORMAT,
         "method": model.method,
@@ -61,6 +63,7 @@ def _metadata(model: TrainedModel) -> dict[str, str]:
         **hot_pixels_to_metadata(model.hot_pixels),
         "tile": str(model.tile),
         "stride": str(model.stride),
+        **({} if reach is None else {"receptive_field": str(reach)}),
         "weights": str(model.weights),
         "frames_sha256": model.frames_sha256,
         "figures": json.dumps(dict(model.figures), sort_keys=True),

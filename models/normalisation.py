@@ -174,6 +174,22 @@ class Normaliser:
             return self._patch_parameters(np.asarray(patches, dtype=np.float32))
         return self._image_parameters(count, None if self.rule == "stream" else image)
 
+    def shared(self, offset: Float32, scale: Float32) -> NDArray[np.bool_]:
+        """Which of these patches go by the one scale of the series.
+
+        Parameters
+        ----------
+        offset, scale
+            As `parameters` returns them, shape (N,).
+
+        Returns
+        -------
+        numpy.ndarray
+            bool, shape (N,).
+        """
+        same = (offset == np.float32(self.stream.offset)) & (scale == np.float32(self.stream.scale))
+        return np.asarray(same, dtype=np.bool_)
+
     def to_metadata(self) -> dict[str, str]:
         """Everything needed to build this normaliser again, as text for a model file; see `from_metadata`."""
         stream = {f"{PREFIX}.{key}": repr(float(value)) for key, value in asdict(self.stream).items()}

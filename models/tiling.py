@@ -11,7 +11,7 @@ and blending needs no division.
 (9, (256, 256))
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -88,14 +88,22 @@ class TilePlan:
         )
         return frame[np.ix_(rows, columns)]
 
-    def batches(self, most: int) -> Iterator[range]:
-        """Tile numbers, row by row, in as few batches as `most` allows and as equal ones as possible."""
-        number = -(-self.count // most)
-        size = -(-self.count // number)
-        for first in range(0, self.count, size):
-            yield range(first, min(first + size, self.count))
+    def batches(self, most: int, numbers: Sequence[int] | None = None) -> Iterator[Sequence[int]]:
+        """Tile numbers (all unless given), in as few batches as `most` allows and as equal ones as possible."""
+        wanted = range(self.count) if numbers is None else numbers
+        number = -(-len(wanted) // most)
+        size = -(-len(wanted) // max(1, number))
+        for first in range(0, len(wanted), max(1, size)):
+            yield wanted[first : first + size]
 
-    def extract(self, padded: Float32, numbers: range, out: Float32) -> None:
+    def weight_of(self, numbers: Sequence[int]) -> Float32:
+        """Sum of the weights of some tiles at every pixel, 0–1, shape `padded`."""
+        total = np.zeros(self.padded, np.float32)
+        for number in numbers:
+            self.accumulate(total, [number], np.ones((1, *self.side), np.float32))
+        return total
+
+    def extract(self, padded: Float32, numbers: Sequence[int], out: Float32) -> None:
         """Copy tiles out of a padded frame.
 
         Parameters
@@ -110,7 +118,7 @@ class TilePlan:
         for slot, number in zip(out, numbers, strict=True):
             slot[...] = padded[self._window(number)]
 
-    def accumulate(self, total: Float32, numbers: range, tiles: Float32) -> None:
+    def accumulate(self, total: Float32, numbers: Sequence[int], tiles: Float32) -> None:
         """Add weighted tiles to a frame; once all are added the frame is complete.
 
         Parameters

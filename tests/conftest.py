@@ -25,6 +25,14 @@ def data_dir() -> Path:
     return folder
 
 
+@pytest.fixture(scope="session", autouse=True)
+def own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Keep what tests measure out of the user's cache; child processes inherit it."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("QUIETSCOPE_CACHE", str(tmp_path_factory.mktemp("cache")))
+        yield
+
+
 @pytest.fixture(autouse=True)
 def nothing_left_behind() -> Iterator[None]:
     """Fail a test that leaves a thread or a child process running."""
@@ -53,6 +61,7 @@ def write_filter_model() -> Callable[..., None]:
         rule: Rule = "stream",
         stream: StreamScale = StreamScale(100.0, 50.0, 4.0),  # noqa: B008 - frozen
         stride: int = 8,
+        receptive_field: int | None = None,
         metadata: Mapping[str, str] | None = None,
     ) -> None:
         weights = np.ones((1, 1), np.float32) if kernel is None else kernel.astype(np.float32)
@@ -67,6 +76,8 @@ def write_filter_model() -> Callable[..., None]:
         )
         model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 20)], ir_version=10)
         entries = {**Normaliser(rule, stream).to_metadata(), "stride": str(stride)}
+        if receptive_field is not None:
+            entries["receptive_field"] = str(receptive_field)
         helper.set_model_props(model, dict(entries if metadata is None else metadata))
         onnx.save(model, path)
 

@@ -91,7 +91,8 @@ class Workshop:
             return Tool(BASELINES[contender.method])
         settings = contender.settings(self._changes)
         path = self._folder / "model.onnx"
-        same = settings.model_copy(update={"tiling": settings.tiling.model_copy(update={"overlap": 0.0})})
+        tiling = settings.tiling.model_copy(update={"overlap": 0.0, "adaptive": True})
+        same = settings.model_copy(update={"tiling": tiling})
         job = (case, contender.method, same.model_dump_json())
         if self._last != job:
             self._last = None

@@ -23,7 +23,7 @@ pytestmark = pytest.mark.slow
 
 COUNT = 8
 SHAPE = (64, 640)
-EASY = ["--set=training.frames=4", "--set=runtime.threads=1"]
+EASY = ["--set=training.frames=4", "--set=runtime.threads=1", "--set=runtime.provider=cpu"]
 
 
 def image(t: int) -> np.ndarray:

@@ -5,7 +5,7 @@ from scipy.ndimage import convolve
 from quietscope.config.errors import ModelError
 from quietscope.config.science import RuntimeSettings, TilingSettings
 from quietscope.models.denoiser import Denoiser
-from quietscope.models.normalisation import StreamScale
+from quietscope.models.normalisation import Normaliser, StreamScale
 
 RUNTIME = RuntimeSettings(provider="cpu", threads=1)
 MEAN = np.full((3, 3), 1 / 9)
@@ -52,6 +52,82 @@ def test_the_batch_size_does_not_change_the_result(filter_model, rng, batch):
 def test_a_constant_frame_stays_constant(filter_model, value):
     frame = np.full((130, 70), value, np.uint8)
     np.testing.assert_allclose(Denoiser(filter_model(), TILES, RUNTIME).denoise(frame), value, atol=1e-4)
+
+
+@pytest.mark.parametrize("shape", SIZES)
+@pytest.mark.parametrize("rule", ["stream", "image", "patch", "noise"])
+def test_one_pass_and_tiles_of_an_identity_give_every_frame_back(filter_model, rng, shape, rule):
+    """Whatever goes through in one pass and whatever is tiled: together it is the whole picture, once."""
+    frame = rng.poisson(20, shape).astype(np.uint16) + 100
+    frame[: shape[0] // 2] *= 3
+    denoiser = Denoiser(filter_model(rule=rule, receptive_field=0), TILES, RUNTIME)
+    np.testing.assert_allclose(denoiser.denoise(frame), frame, rtol=2e-6, atol=1e-4)
+
+
+@pytest.mark.parametrize("shape", [(101, 77), (200, 333)])
+def test_windows_give_what_one_piece_gives(filter_model, rng, shape, monkeypatch):
+    frame = rng.normal(100, 10, shape).astype(np.float32)
+    kernel = rng.normal(0, 0.2, (9, 9))
+    path = filter_model(kernel, receptive_field=4)
+    whole = Denoiser(path, TILES, RUNTIME).denoise(frame)
+    monkeypatch.setattr("quietscope.models.denoiser.WINDOW", 64 * 64)
+    cut = Denoiser(path, TILES, RUNTIME)
+    assert np.prod(cut.network_shape(shape)) < np.prod(cut.layout(shape).padded)
+    np.testing.assert_allclose(cut.denoise(frame), whole, atol=1e-4)
+    too_near = Denoiser(filter_model(kernel, receptive_field=0, name="near.onnx"), TILES, RUNTIME)
+    assert np.abs(too_near.denoise(frame) - whole).max() > 1
+
+
+def _scene(rng, occupied):
+    """Empty background, with structure in the first `occupied` columns."""
+    y, x = np.indices((512, occupied))
+    light = np.full((512, 512), 100.0)
+    light[:, :occupied] += 400 * (1 + np.sin(x / 5) * np.sin(y / 5))
+    return rng.poisson(light).astype(np.float32)
+
+
+@pytest.mark.parametrize(
+    ("occupied", "least", "most"),
+    [(0, 3.0, 9.0), (64, 2.0, 4.0), (512, 1.0, 1.0)],
+    ids=["empty", "sparse", "dense"],
+)
+def test_adaptive_compute_costs_less_and_changes_nothing_that_counts(
+    filter_model, rng, occupied, least, most
+):
+    """All-tiled over adaptive, in pixels that the network computes; difference at most 0.1 % of the scale, rms."""
+    frame = _scene(rng, occupied)
+    normaliser = Normaliser.calibrate("noise", [_scene(rng, 128) for _ in range(3)])
+    metadata = {**normaliser.to_metadata(), "stride": "8", "receptive_field": "8"}
+    kernel = np.full((3, 3), 0.05)
+    kernel[1, 1] = 0.6
+    path = filter_model(kernel, metadata=metadata)
+    computed = []
+    found = []
+    for adaptive in (True, False):
+        denoiser = Denoiser(path, TilingSettings(tile=64, overlap=0.5, adaptive=adaptive), RUNTIME)
+        run = denoiser._runtime.run
+        sizes = []
+        denoiser._runtime.run = lambda batch, run=run, sizes=sizes: (sizes.append(batch.size), run(batch))[1]
+        found.append(denoiser.denoise(frame))
+        computed.append(sum(sizes))
+    assert least <= computed[1] / computed[0] <= most
+    assert np.sqrt(np.mean((found[0] - found[1]) ** 2)) <= 1e-3 * normaliser.stream.scale
+
+
+@pytest.mark.parametrize("text", ["-3", "wide", "1.5"])
+def test_an_impossible_receptive_field_is_refused(filter_model, text):
+    metadata = {**Denoiser(filter_model(), TILES, RUNTIME).metadata, "receptive_field": text}
+    with pytest.raises(ModelError, match="receptive_field"):
+        Denoiser(filter_model(metadata=metadata), TILES, RUNTIME)
+
+
+def test_stages_are_told_in_order(filter_model, rng):
+    stages = []
+    denoiser = Denoiser(filter_model(receptive_field=0), TILES, RUNTIME, stages.append)
+    denoiser.warm_up((64, 64))
+    assert stages == []
+    denoiser.denoise(rng.normal(100, 10, (64, 64)).astype(np.float32))
+    assert stages == ["normalise", "network", "assemble", "assemble"]
 
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf, 3e38, -3e38])

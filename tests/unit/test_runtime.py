@@ -10,7 +10,8 @@ from onnx import TensorProto, helper, numpy_helper
 
 from quietscope.config.errors import ModelError
 from quietscope.config.science import RuntimeSettings
-from quietscope.models.runtime import load_runtime, nvidia_device_present
+from quietscope.models.onnx_runtime import nvidia_device_present
+from quietscope.models.runtime import load_runtime
 
 no_gpu = pytest.mark.skipif(nvidia_device_present(), reason="this machine has an NVIDIA device")
 

@@ -60,6 +60,7 @@ def _make(data: Path | None, captures: int) -> Iterator[Item]:
                             f"poisson2void.unit_gain={unit}",
                             "tiling.tile=128",
                             f"tiling.overlap={overlap}",
+                            "tiling.adaptive=false",
                             *for_seconds(60),
                         )
                         yield Trial(case, Contender(f"{words}, {tiles}, {gain}", "poisson2void", changes))

@@ -1,0 +1,146 @@
+"""The work behind ``quietscope bench``."""
+
+import datetime as dt
+import importlib.metadata
+import json
+import os
+import platform
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+from rich.console import Console
+
+from quietscope.config import RunError, Settings
+from quietscope.daemon.bench.frames import frame_costs, peer_costs
+from quietscope.daemon.bench.limits import arithmetic, memory_copy, store_writes, wire
+from quietscope.daemon.bench.networks import write_default, write_published
+from quietscope.daemon.bench.report import BenchReport
+
+__all__ = ["bench"]
+
+_SIDES = (256, 512, 1024, 2048)
+_PACKAGES = (
+    "numpy",
+    "torch",
+    "onnxruntime",
+    "onnxruntime-gpu",
+    "openvino",
+    "zarr",
+    "tensorstore",
+    "pyzmq",
+    "bm3d",
+)
+
+
+def bench(settings: Settings, *, quick: bool, out: Path | None, json_file: Path | None) -> int:
+    """Measure this machine, print the tables, and write them where asked.
+
+    Parameters
+    ----------
+    settings
+        Network, tiles and runtime; ``runtime.provider`` limits which runtimes are measured.
+    quick
+        Small frames and few rounds: under a minute on a machine that is free.
+    out
+        Folder for ``bench.md`` and ``bench.json``; also where the store is timed.
+    json_file
+        Further place for the figures.
+
+    Returns
+    -------
+    int
+        0.
+
+    Raises
+    ------
+    quietscope.config.QuietscopeError
+        If a named runtime cannot be used, or a result cannot be written.
+    """
+    console = Console(stderr=True)
+    if out is not None:
+        _written(lambda: out.mkdir(parents=True, exist_ok=True), out)
+    report = _measure(settings, console, quick=quick, folder=out)
+    Console(soft_wrap=True, markup=False, highlight=False).print(report.markdown(), end="")
+    content = json.dumps(report.figures(), indent=1) + "\n"
+    if out is not None:
+        _written(lambda: (out / "bench.md").write_text(report.markdown(), encoding="utf-8"), out)
+        _written(lambda: (out / "bench.json").write_text(content, encoding="utf-8"), out)
+    if json_file is not None:
+        _written(lambda: json_file.write_text(content, encoding="utf-8"), json_file)
+    return 0
+
+
+def _written(act: Callable[[], object], path: Path) -> None:
+    try:
+        act()
+    except OSError as error:
+        msg = f"cannot write {path}: {error.strerror}; choose another place"
+        raise RunError(msg) from error
+
+
+def _measure(settings: Settings, console: Console, *, quick: bool, folder: Path | None) -> BenchReport:
+    sizes = settings.adaptive_sn2n
+    report = BenchReport(
+        machine=_machine(settings),
+        model=f"{sizes.base_channels} feature maps, {sizes.levels} levels, stem {sizes.stem}",
+    )
+    tiling, runtime = settings.tiling, settings.runtime
+    rounds, longest_s = (7, 3.0) if quick else (15, 25.0)
+    with tempfile.TemporaryDirectory(prefix="quietscope-bench-") as place:
+        ours, published = Path(place) / "ours.onnx", Path(place) / "published.onnx"
+        with console.status("limits …"):
+            rates = arithmetic(rounds=rounds, longest_s=longest_s)
+            report.limits |= {
+                f"matrix product on one core, {name}, GFLOP/s": rate for name, rate in rates.items()
+            }
+            report.limits["memory copy, GB/s"] = memory_copy(rounds=rounds)
+            side = 512 if quick else 2048
+            report.limits[f"bare pyzmq on loopback, {side}² uint16, GB/s"] = wire(side, rounds=rounds)
+            report.store_side = side
+            report.store = store_writes(side, folder, rounds=rounds, longest_s=longest_s)
+        with console.status("networks …"):
+            report.operations = write_default(settings, ours)
+            write_published(published)
+        for side in _SIDES[:2] if quick else _SIDES:
+            with console.status(f"frames of {side}² …"):
+                report.frames[side] = frame_costs(
+                    ours, tiling, runtime, side, rounds=rounds, longest_s=longest_s
+                )
+        report.peer_side = 256 if quick else 512
+        with console.status("others …"):
+            report.peers = peer_costs(
+                ours, published, tiling, runtime, report.peer_side, rounds=rounds, longest_s=longest_s
+            )
+    return report
+
+
+def _machine(settings: Settings) -> dict[str, str]:
+    versions = []
+    for name in _PACKAGES:
+        try:
+            versions.append(f"{name} {importlib.metadata.version(name)}")
+        except importlib.metadata.PackageNotFoundError:
+            continue
+    load = f", load {os.getloadavg()[0]:.1f} at the start" if hasattr(os, "getloadavg") else ""
+    return {
+        "date": dt.datetime.now(dt.UTC).date().isoformat(),
+        "machine": f"{_processor()}, {_cpus()} CPUs{load}, {platform.system()} {platform.release()}",
+        "threads": str(settings.runtime.threads or "all"),
+        "software": ", ".join([f"Python {platform.python_version()}", *versions]),
+    }
+
+
+def _processor() -> str:
+    try:
+        with Path("/proc/cpuinfo").open(encoding="utf-8") as lines:
+            for line in lines:
+                if line.startswith("model name"):
+                    return line.partition(":")[2].strip()
+    except OSError:
+        pass
+    return platform.processor() or platform.machine()
+
+
+def _cpus() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -1,0 +1,124 @@
+"""The benchmark measures what it says, and its tables hold what was measured. Nothing is asserted about speed."""
+
+import importlib.util
+import json
+
+import numpy as np
+import pytest
+
+from quietscope.config import RunError, Settings
+from quietscope.config.science import RuntimeSettings, TilingSettings
+from quietscope.daemon.bench import command, limits
+from quietscope.daemon.bench.frames import PEERS, frame_costs, peer_costs
+from quietscope.daemon.bench.networks import write_default, write_published
+from quietscope.daemon.bench.report import BenchReport
+from quietscope.daemon.bench.timing import Timing, in_turn
+from quietscope.models.denoiser import Denoiser
+
+ONE = RuntimeSettings(provider="cpu", threads=1)
+FEW = {"rounds": 2, "longest_s": 5.0}
+
+
+def test_contenders_take_turns_and_what_takes_long_fewer():
+    calls = []
+    found = in_turn(
+        {name: lambda name=name: calls.append(name) for name in "abc"}, rounds=3, longest_s=60, rare={"c": 1}
+    )
+    assert "".join(calls) == "ab" + "abc" + "ab" + "ab"
+    assert {name: timing.rounds for name, timing in found.items()} == {"a": 3, "b": 3, "c": 1}
+    assert in_turn({"a": lambda: None}, rounds=100, longest_s=0)["a"].rounds == 1
+
+
+def test_a_frame_is_measured_stage_by_stage(filter_model):
+    path = filter_model(receptive_field=0)
+    (cost,) = frame_costs(path, TilingSettings(), ONE, 64, **FEW).values()
+    assert list(cost.stages) == ["normalise", "network", "assemble", "cast"]
+    assert cost.pixels == 96 * 96  # the frame and 16 pixels around it
+    # stages are parts of the whole: nothing is counted twice
+    assert cost.end_to_end.wall_ms > max(wall for wall, _ in cost.stages.values())
+
+
+def test_peers_see_the_same_frames(filter_model):
+    ours, published = filter_model(receptive_field=0), filter_model(name="published.onnx")
+    found = peer_costs(ours, published, TilingSettings(), ONE, 96, **FEW)
+    expected = set(PEERS) | {"cpu"}
+    assert set(found) == (expected if importlib.util.find_spec("bm3d") else expected - {"bm3d"})
+
+
+def test_limits_are_rates(monkeypatch, tmp_path):
+    monkeypatch.setattr(limits, "_MATRIX", 64)
+    monkeypatch.setattr(limits, "_COPY", 1 << 16)
+    assert limits.arithmetic(**FEW)["float32"] > 0
+    assert limits.memory_copy(rounds=2) > 0
+    assert limits.wire(64, rounds=2) > 0
+    writes = limits.store_writes(64, tmp_path, **FEW)
+    assert set(writes) == {"quietscope", "zarr", "tensorstore"}
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.fixture
+def report():
+    costs = {
+        "cpu": (
+            Timing(100, 200, 5),
+            {"normalise": (5, 5), "network": (90, 180), "assemble": (3, 3), "cast": (2, 2)},
+        ),
+        "openvino bfloat16": (
+            Timing(50, 50, 5),
+            {"normalise": (5, 5), "network": (40, 40), "assemble": (3, 3), "cast": (2, 2)},
+        ),
+    }
+    from quietscope.daemon.bench.frames import FrameCosts
+
+    return BenchReport(
+        machine={"date": "2026-11-21"},
+        model="a network",
+        operations=1e5,
+        frames={512: {name: FrameCosts(timing, stages, 300_000) for name, (timing, stages) in costs.items()}},
+        peers={name: timing for name, (timing, _) in costs.items()} | {"published": Timing(5000, 10_000, 2)},
+        peer_side=512,
+        limits={"matrix product on one core, bfloat16, GFLOP/s": 1500.0},
+        store={"quietscope": Timing(20, 10, 3), "tensorstore": Timing(10, 5, 3)},
+        store_side=512,
+    )
+
+
+def test_figures_are_ratios_of_what_was_measured(report):
+    figures = json.loads(json.dumps(report.figures()))
+    assert figures["ratios"]["published_over_ours"] == {"cpu": 50.0, "openvino bfloat16": 200.0}
+    fractions = figures["ratios"]["fraction_of_arithmetic_limit"]["512"]
+    assert fractions["cpu"] is None  # no float32 limit was measured
+    assert fractions["openvino bfloat16"] == pytest.approx(1e5 * 300_000 / 40e-3 / 1500e9)
+    assert figures["ratios"]["beside_the_network"]["512"]["openvino bfloat16"] == pytest.approx(0.2)
+
+
+def test_tables_are_well_formed(report):
+    text = report.markdown()
+    for table in text.split("\n\n"):
+        rows = [line for line in table.splitlines() if line.startswith("|")]
+        assert len({row.count("|") for row in rows}) <= 1
+    assert "| published configuration" in text
+    assert "| 50 (50) | 200 (100) |" in text
+    assert "| 512² | openvino bfloat16 | 50 (50) | 20 |" in text
+    assert "| quietscope | 20 (10) | 26 | 50 % |" in text
+
+
+def test_a_place_that_cannot_be_written_is_named(tmp_path):
+    taken = tmp_path / "taken"
+    taken.write_text("")
+    with pytest.raises(RunError, match="taken"):
+        command.bench(Settings(), quick=True, out=taken, json_file=None)
+
+
+@pytest.mark.slow
+def test_the_networks_are_the_real_ones(tmp_path):
+    settings = Settings(adaptive_sn2n={"base_channels": 4})
+    operations = write_default(settings, tmp_path / "ours.onnx")
+    assert 1e3 < operations < 1e4
+    ours = Denoiser(tmp_path / "ours.onnx", settings.tiling, ONE)
+    assert ours.metadata["receptive_field"] == "24"
+    write_published(tmp_path / "published.onnx")
+    tiles = TilingSettings(tile=64, overlap=0.5, batch=1, adaptive=False)
+    published = Denoiser(tmp_path / "published.onnx", tiles, ONE)
+    assert published.network_shape((512, 512)) == (64, 64)
+    assert np.isfinite(published.denoise(np.zeros((8, 8), np.uint8))).all()
