@@ -74,7 +74,7 @@ class NoiseReport:
     @property
     def words(self) -> str:
         """The finding and, if there is one, the mend."""
-        figures = f"({self.neighbour_correlation:.2f}; twins {self.twin_correlation:.2f})"
+        figures = f"({self.neighbour_correlation:z.2f}; twins {self.twin_correlation:z.2f})"
         if self.independent:
             return f"noise is independent between neighbours {figures}: training on single frames is sound"
         return (
