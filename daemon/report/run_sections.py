@@ -1,6 +1,7 @@
 """Sections of the report about the run as a whole."""
 
 import hashlib
+import re
 from pathlib import Path
 from typing import Any
 
@@ -190,6 +191,8 @@ def record(run: RunFacts) -> Html:
         )
         for c, v in sorted(run.verdicts.items())
     ]
+    peaks = ", ".join(f"{name} {megabytes(1e6 * mb)}" for name, mb in sorted(run.history.peak_mb.items()))
+    machine = {**run.history.software, "peak memory": peaks or "–"}.items()
     parts = [
         Html("<h3>Models</h3>"),
         table(("Channel", "Model", "Method", "File", "SHA-256 (beginning)"), models)
@@ -201,13 +204,8 @@ def record(run: RunFacts) -> Html:
             f"<details><summary>All settings</summary><pre>{text(_settings(run.run.settings))}</pre></details>"
         ),
         Html("<h3>Software and machine</h3>"),
-        facts(run.history.software.items())
-        if run.history.software
-        else paragraph("This run did not record the versions it was made with."),
+        facts(machine) if run.history.software else paragraph("The versions were not recorded."),
     ]
-    if run.history.peak_mb:
-        peaks = ", ".join(f"{name} {megabytes(1e6 * mb)}" for name, mb in sorted(run.history.peak_mb.items()))
-        parts.append(facts([("peak memory", peaks)]))
     return section("For the record", *parts, anchor="record")
 
 
@@ -218,8 +216,13 @@ def _changed(run: RunFacts) -> list[tuple[object, object, object]]:
         info = lookup(key, choices)
         if info is not None and value not in (None, info.default):
             shown = ", ".join(map(str, value)) if isinstance(value, list) else str(value)
-            rows.append((Html(f"<code>{text(key)}</code>"), shown, info.meaning))
+            rows.append((Html(f"<code>{text(key)}</code>"), shown, _with_code(info.meaning)))
     return rows
+
+
+def _with_code(words: str) -> Html:
+    """Words in which names stand between backticks."""
+    return Html(re.sub(r"`+([^`]+)`+", r"<code>\1</code>", text(words)))
 
 
 def _settings(path: Path) -> str:

@@ -166,6 +166,15 @@ def test_the_methods_text_has_figures_versions_and_sources(run):
     assert "Nature Methods 21, 1895 (2024)" in text
 
 
+def test_settings_that_were_changed_are_told_with_their_meaning(run):
+    settings = run.settings.read_text(encoding="utf-8")
+    run.settings.write_text(settings.replace("budget_s = ", "budget_s = 1"), encoding="utf-8")
+    html = write_report(run).read_text(encoding="utf-8")
+    changed = html[html.index("Settings that differ") : html.index("<summary>All settings")]
+    assert re.findall(r"<tr><td><code>([^<]+)", changed) == ["training.budget_s"]
+    assert "Longest time to train one channel" in changed
+
+
 def test_every_method_has_a_name_and_a_source():
     methods = get_args(Settings.model_fields["method"].annotation)
     assert set(SOURCES) == set(methods)
