@@ -265,12 +265,11 @@ def _strata(
         if np.count_nonzero(inside) < 2:
             inside = np.ones_like(inside)
         found, chance = ([value[inside].astype(np.float64) for value in kind] for kind in values)
+        both = zip(found, chance, strict=True)
         strata.append(
             Stratum(
                 centre=_three([float(v.mean()) for v in found]),
-                scatter=_three(
-                    [max(float(a.std()), float(b.std()), 1e-6) for a, b in zip(found, chance, strict=True)]
-                ),
+                scatter=_three([max(float(v.std()), float(w.std()), 1e-6) for v, w in both]),
                 skewness=_three([_skewness(v) for v in chance]),
             )
         )
