@@ -77,8 +77,10 @@ class Denoiser:
         self._runtime = FallbackRuntime(load_runtime(path, runtime), lambda: load_runtime(path, on_cpu))
         try:
             self._normaliser = Normaliser.from_metadata(self.metadata)
-            self._stride = _stride(self.metadata)
-            self._reach = _reach(self.metadata)
+            self._stride = _pixels(self.metadata, "stride", 1)
+            # files of other programs and of older versions do not say how far their network looks: they are tiled
+            known = "receptive_field" in self.metadata
+            self._reach = _pixels(self.metadata, "receptive_field", 0) if known else None
             self._hot = hot_pixels_from_metadata(self.metadata)
             if self._hot is not None and not self._hot.any():
                 self._hot = None
@@ -285,22 +287,10 @@ class Denoiser:
         return result
 
 
-def _stride(metadata: Mapping[str, str]) -> int:
-    text = metadata.get("stride", "")
-    if not text.isdecimal() or int(text) < 1:
+def _pixels(metadata: Mapping[str, str], key: str, least: int) -> int:
+    text = metadata.get(key, "")
+    if not text.isdecimal() or int(text) < least:
         raise ModelError(
-            f"model metadata: stride is {text!r}, not a whole number ≥ 1; export the model again"
-        )
-    return int(text)
-
-
-def _reach(metadata: Mapping[str, str]) -> int | None:
-    """Receptive field; None where the file does not say, as those of other programs and of older versions."""
-    text = metadata.get("receptive_field")
-    if text is None:
-        return None
-    if not text.isdecimal():
-        raise ModelError(
-            f"model metadata: receptive_field is {text!r}, not a whole number; export the model again"
+            f"model metadata: {key} is {text!r}, not a whole number ≥ {least}; export the model again"
         )
     return int(text)

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import zmq
+from numpy.typing import NDArray
 
 from quietscope.adapters.frame import FrameKey, Series
 from quietscope.adapters.ome_zarr import StoreWriter
@@ -22,7 +23,9 @@ _WAIT_MS = 10_000
 
 
 def arithmetic(*, rounds: int, longest_s: float) -> dict[str, float]:
-    """Rate of a 2048² matrix product on one core, GFLOP per second of processor time; the better of numpy and PyTorch.
+    """Rate of a 2048² matrix product on one core, GFLOP per second of processor time.
+
+    The fastest of all rounds: of PyTorch, and for float32 of onnxruntime as well, whose kernels fit other processors.
 
     Parameters
     ----------
@@ -42,16 +45,32 @@ def arithmetic(*, rounds: int, longest_s: float) -> dict[str, float]:
     matrix = torch.from_numpy(array)
     contenders: dict[str, Callable[[], object]] = {
         "float32": lambda: matrix @ matrix,
-        "numpy": lambda: array @ array,
+        "onnxruntime": _product(array),
     }
     if multiplies_bfloat16(torch.device("cpu")):
         half = matrix.to(torch.bfloat16)
         contenders["bfloat16"] = lambda: half @ half
     with thread_limit(1), torch.inference_mode():
         found = in_turn(contenders, rounds=rounds, longest_s=longest_s)
-    rates = {name: 2 * _MATRIX**3 / (1e6 * timing.cpu_ms) for name, timing in found.items()}
-    by_numpy = rates.pop("numpy")
-    return rates | {"float32": max(rates["float32"], by_numpy)}
+    rates = {name: 2 * _MATRIX**3 / (1e6 * timing.least_cpu_ms) for name, timing in found.items()}
+    other = rates.pop("onnxruntime")
+    return rates | {"float32": max(rates["float32"], other)}
+
+
+def _product(array: NDArray[np.float32]) -> Callable[[], object]:
+    """Square of a matrix by onnxruntime, on one thread."""
+    import onnxruntime
+    from onnx import TensorProto, helper
+
+    sizes = list(array.shape)
+    a, b, c = (helper.make_tensor_value_info(name, TensorProto.FLOAT, sizes) for name in "abc")
+    graph = helper.make_graph([helper.make_node("MatMul", ["a", "b"], ["c"])], "product", [a, b], [c])
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=10)
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = 1
+    cpu = ["CPUExecutionProvider"]
+    session = onnxruntime.InferenceSession(model.SerializeToString(), options, providers=cpu)
+    return lambda: session.run(["c"], {"a": array, "b": array})
 
 
 def memory_copy(*, rounds: int) -> float:

@@ -17,12 +17,15 @@ class Timing:
     ----------
     wall_ms, cpu_ms
         Medians of elapsed time and of this process's processor time (all threads), milliseconds.
+    least_cpu_ms
+        Least processor time, milliseconds: what the machine can do when nothing is in its way.
     rounds
         How often it was measured.
     """
 
     wall_ms: float
     cpu_ms: float
+    least_cpu_ms: float
     rounds: int
 
 
@@ -71,5 +74,5 @@ def in_turn(
     found = {}
     for name, values in times.items():
         wall, cpu = (float(value) for value in np.median(values, axis=0))
-        found[name] = Timing(1e3 * wall, 1e3 * cpu, len(values))
+        found[name] = Timing(1e3 * wall, 1e3 * cpu, 1e3 * min(value for _, value in values), len(values))
     return found

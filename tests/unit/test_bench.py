@@ -60,11 +60,11 @@ def test_limits_are_rates(monkeypatch, tmp_path):
 def report():
     costs = {
         "cpu": (
-            Timing(100, 200, 5),
+            Timing(100, 200, 190, 5),
             {"normalise": (5, 5), "network": (90, 180), "assemble": (3, 3), "cast": (2, 2)},
         ),
         "openvino bfloat16": (
-            Timing(50, 50, 5),
+            Timing(50, 50, 40, 5),
             {"normalise": (5, 5), "network": (40, 40), "assemble": (3, 3), "cast": (2, 2)},
         ),
     }
@@ -75,10 +75,11 @@ def report():
         model="a network",
         operations=1e5,
         frames={512: {name: FrameCosts(timing, stages, 300_000) for name, (timing, stages) in costs.items()}},
-        peers={name: timing for name, (timing, _) in costs.items()} | {"published": Timing(5000, 10_000, 2)},
+        peers={name: timing for name, (timing, _) in costs.items()}
+        | {"published": Timing(5000, 10_000, 9_000, 2)},
         peer_side=512,
         limits={"matrix product on one core, bfloat16, GFLOP/s": 1500.0},
-        store={"quietscope": Timing(20, 10, 3), "tensorstore": Timing(10, 5, 3)},
+        store={"quietscope": Timing(20, 10, 9, 3), "tensorstore": Timing(10, 5, 4, 3)},
         store_side=512,
     )
 
