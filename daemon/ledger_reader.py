@@ -214,6 +214,15 @@ class LedgerReader:
             )
         )
 
+    def judgements(self) -> list[tuple[int, int, str, str]]:
+        """(t, channel, traffic light, reason) of every denoised frame that was judged, in order of time."""
+        if not self.lights():
+            return []
+        return self._rows(
+            "SELECT t, c, trust_light, coalesce(trust_reason, '') FROM frame"
+            " WHERE trust_light IS NOT NULL AND state = 'denoised' ORDER BY t, c"
+        )
+
     def rejected(self) -> dict[str, int]:
         """Reason → number of things that came and were no valid frame."""
         return dict(self._rows("SELECT reason, count(*) FROM rejected GROUP BY reason"))

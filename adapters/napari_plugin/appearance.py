@@ -1,10 +1,16 @@
 """How channels look in napari."""
 
+from collections.abc import Mapping
+from typing import Any
+
 import numpy as np
 
 from quietscope.adapters.frame import Pixels
 
-__all__ = ["colormap", "limits"]
+__all__ = ["DOUBTS", "colormap", "limits"]
+
+DOUBTS: Mapping[str, Any] = {"name": "doubts", "colors": [[1.0, 0.0, 0.0, 1.0], [0.0, 0.0, 0.0, 1.0]]}
+"""Colours of a trust map: doubts shine red, what agrees with the raw frame adds nothing."""
 
 
 def colormap(colour: str) -> str:

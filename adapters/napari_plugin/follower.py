@@ -10,6 +10,7 @@ from quietscope.config.errors import QuietscopeError, WireTimeoutError
 
 __all__ = ["Follower"]
 
+_KINDS: tuple[FrameKind, ...] = ("raw", "preview", "denoised", "trust")
 _POLL_S = 0.2
 _AGAIN_S = 1.0
 
@@ -52,7 +53,9 @@ class Follower:
     def _run(self) -> None:
         while not self._stop.is_set():
             try:
-                with Subscriber(self._endpoint, timeout=_POLL_S, until_end=False, keys=self._keys) as frames:
+                with Subscriber(
+                    self._endpoint, kinds=_KINDS, timeout=_POLL_S, until_end=False, keys=self._keys
+                ) as frames:
                     self._listen(frames)
             except QuietscopeError as error:
                 self.trouble = str(error)

@@ -3,7 +3,7 @@
 from typing import Any
 
 from quietscope.adapters.frame import Series
-from quietscope.adapters.napari_plugin.appearance import colormap, limits
+from quietscope.adapters.napari_plugin.appearance import DOUBTS, colormap, limits
 from quietscope.adapters.ome_zarr.metadata import channel_colour
 from quietscope.adapters.subscriber import ReceivedFrame
 from quietscope.adapters.wire_headers import FrameKind
@@ -14,6 +14,7 @@ _TITLES: dict[FrameKind, str] = {
     "raw": "live raw",
     "preview": "live preview (blurred, no model yet)",
     "denoised": "live denoised",
+    "trust": "live doubts",
 }
 
 
@@ -56,11 +57,13 @@ class LiveLayers:
         names = () if series is None else series.channels
         name = names[channel] if channel < len(names) else f"channel {channel + 1}"
         size = frame.header.pixel_size_um
+        doubts = frame.kind == "trust"
         return self._viewer.add_image(
             frame.pixels,
             name=f"{_TITLES[frame.kind]}: {name}",
-            contrast_limits=limits(frame.pixels),
-            colormap=colormap(channel_colour(channel, max(1, len(names)))),
+            contrast_limits=(0, 255) if doubts else limits(frame.pixels),
+            colormap=dict(DOUBTS) if doubts else colormap(channel_colour(channel, max(1, len(names)))),
+            visible=not doubts,
             blending="additive",
             scale=(size or 1.0,) * 2,
             units=("micrometer" if size else "pixel",) * 2,
@@ -70,7 +73,8 @@ class LiveLayers:
 
     def _make_room(self, channel: int) -> None:
         """Leave one layer of a channel in sight when another one comes: denoised before preview before raw."""
-        raw, preview, denoised = (self._there(kind, channel) for kind in _TITLES)
+        raw, preview = self._there("raw", channel), self._there("preview", channel)
+        denoised = self._there("denoised", channel)
         if denoised is not None and preview is not None:
             self._viewer.layers.remove(preview)
         if raw is not None and (denoised is not None or preview is not None):

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from quietscope.adapters.napari_plugin.appearance import colormap, limits
+from quietscope.adapters.napari_plugin.appearance import DOUBTS, colormap, limits
 from quietscope.adapters.ome_zarr.layout import image_path, positions_in
 
 __all__ = ["get_reader"]
@@ -104,7 +104,7 @@ def _channels(folder: Path, ome: dict[str, Any], position: int) -> Iterator[Laye
 
 def _look(folder: Path, index: int, channel: dict[str, Any]) -> dict[str, Any]:
     if folder.name not in {"raw", "denoised"}:
-        return {"colormap": "inferno", "blending": "additive", "contrast_limits": [0, 255]}
+        return {"colormap": dict(DOUBTS), "blending": "additive", "contrast_limits": [0, 255]}
     window = channel["window"]["start"], channel["window"]["end"]
     if folder.name == "denoised":
         # The stored window fits raw frames, whose noise makes it wider than denoised ones need.
@@ -121,6 +121,24 @@ def _planes(array: Path) -> Any:
     import dask.array
     import zarr
 
-    opened = zarr.open_array(array, mode="r")
+    opened: Any = zarr.open_array(array, mode="r")
+    if array.parent.name == "trust":
+        opened = _Judged(array, opened)
     chunks = (1, 1, 1, *opened.shape[-2:])
     return dask.array.from_array(opened, chunks=chunks, name=False)  # type: ignore[no-untyped-call] # dask's own
+
+
+class _Judged:
+    """Trust maps, in which a frame that was never judged has no doubts instead of nothing but doubts."""
+
+    def __init__(self, folder: Path, maps: Any) -> None:
+        self._folder = folder
+        self._maps = maps
+        self.shape, self.dtype, self.ndim = maps.shape, maps.dtype, maps.ndim
+
+    def __getitem__(self, index: tuple[slice | int, ...]) -> Any:
+        maps = self._maps[index]
+        # dask asks for one plane at a time.
+        t, c, z = (axis.start or 0 if isinstance(axis, slice) else axis for axis in index[:3])
+        judged = (self._folder / "c" / f"{t}/{c}/{z}/0/0").is_file()
+        return maps if judged else np.full_like(maps, 255)

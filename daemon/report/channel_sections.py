@@ -106,7 +106,7 @@ def gate(run: RunFacts) -> Html:
         rows = list(_checks(verdict.figures, run.settings.gate))
         if rows:
             parts.append(table(("Test", "Found", "Asked for", "Result"), rows, numbers=3))
-        if "held_out" in verdict.figures and not verdict.figures["held_out"]:
+        if verdict.figures.get("held_out") is False and run.settings.training.model is None:
             parts.append(
                 paragraph("There were no further frames to test on: these were the training frames.", "note")
             )
@@ -205,6 +205,10 @@ def _against_truth(summary: Mapping[str, Any]) -> Html:
 
 def training(run: RunFacts) -> Html:
     """How the models were trained, with their learning curves."""
+    adopted = run.settings.training.model
+    if adopted is not None:
+        words = f"The models had been trained before and were taken from {adopted}."
+        return section("Training", paragraph(words), anchor="training")
     rows, charts = [], []
     for channel, verdict in sorted(run.verdicts.items()):
         figures, course = verdict.figures, run.history.trainings.get(channel)

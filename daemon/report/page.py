@@ -10,6 +10,7 @@ from quietscope.daemon.report.method_names import method_name
 from quietscope.daemon.report.methods_paragraph import methods_paragraph
 from quietscope.daemon.report.numbers import count, duration, plain
 from quietscope.daemon.report.run_facts import RunFacts
+from quietscope.daemon.report.trust_section import trust
 
 __all__ = ["page"]
 
@@ -18,7 +19,8 @@ _POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
 _CONTENTS = {
     "frames": "Frames",
     "pictures": "Pictures",
-    "gate": "Trust",
+    "gate": "Tests",
+    "trust": "Doubts",
     "light": "Light and noise",
     "training": "Training",
     "speed": "Speed",
@@ -41,6 +43,7 @@ def page(run: RunFacts) -> str:
         run_sections.accounts(run),
         channel_sections.pictures(run),
         channel_sections.gate(run),
+        trust(run),
         channel_sections.light(run),
         channel_sections.training(run),
         run_sections.course(run),
@@ -100,6 +103,9 @@ def _highlights(run: RunFacts) -> Html:
         (f"{run.counts['denoised']:,} of {run.stored:,}", "frames denoised"),
         (f"{len(live)} of {len(run.verdicts)}", "models passed their tests"),
     ]
+    green = sum(light == "green" for _, _, light, _ in run.judgements)
+    if run.judgements:
+        figures.append((f"{green:,} of {len(run.judgements):,}", "denoised frames without a doubt"))
     if run.latencies_s.size:
         figures.append((duration(float(np.median(run.latencies_s))), "from arrival to screen, typically"))
     return cards(figures)

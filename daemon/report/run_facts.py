@@ -2,7 +2,7 @@
 
 import datetime as dt
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -52,6 +52,8 @@ class RunFacts:
         Channel → a frame to show: the last denoised one, or the last there is.
     denoised
         Channel → number of denoised frames.
+    judgements
+        Time point, channel, traffic light and reason of every frame that was judged.
     history
         What the log says.
     """
@@ -71,6 +73,7 @@ class RunFacts:
     verdicts: Mapping[int, ModelVerdict]
     shown: Mapping[int, FrameKey]
     denoised: Mapping[int, int]
+    judgements: Sequence[tuple[int, int, str, str]]
     history: History
 
     @property
@@ -131,6 +134,7 @@ def gather(run: RunFolder) -> RunFacts:
             verdicts=ledger.verdicts(),
             shown=shown,
             denoised=denoised,
+            judgements=ledger.judgements(),
             history=History(run.log),
         )
 

@@ -51,8 +51,11 @@ def test_a_run_folder_opens_with_pixels_scale_names_and_colours(seen):
         ("raw: tubulin", magenta, False),
         ("denoised: actin", green, True),
         ("denoised: tubulin", magenta, True),
+        ("trust: actin", [0.0, 0.0, 0.0, 1.0], False),
+        ("trust: tubulin", [0.0, 0.0, 0.0, 1.0], False),
     ]
-    for layer in found["layers"]:
+    assert found["trust_values"] == [[255], [7]], "a frame that was not judged has no doubts"
+    for layer in found["layers"][:4]:
         assert layer["shape"] == [64, 600, 600]
         assert layer["levels"] == 2
         assert layer["axes"] == ["t", "y", "x"]

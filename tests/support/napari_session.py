@@ -18,6 +18,10 @@ from qtpy.QtCore import QTimer
 from qtpy.QtWidgets import QApplication, QLabel, QLineEdit, QPushButton
 from run_folder import LivePublisher, make_run, plane
 
+from quietscope.adapters.frame import FrameKey, Series
+from quietscope.adapters.ome_zarr import StoreWriter
+from quietscope.config.system import StoreSettings
+
 SIDE = 600
 CHANNELS = ("actin", "tubulin")
 LIVE = "actin"
@@ -72,15 +76,20 @@ class Heart:
 def main(folder: Path, frames: int) -> dict[str, Any]:
     """Do what a user does."""
     run = make_run(folder / "run", side=SIDE, frames=3, channels=CHANNELS)
+    store = StoreWriter(
+        run, Series(SIDE, SIDE, "uint16", CHANNELS, "test", 0.1), StoreSettings(), resume=True
+    )
+    store.write("trust", FrameKey(1), np.full((SIDE, SIDE), 7, np.uint8))
     viewer = napari.Viewer()
     found: dict[str, Any] = {}
     opened = viewer.open(str(run), plugin="quietscope")
     found["layers"] = [told(layer) for layer in opened]
     same = [
         np.array_equal(np.asarray(layer.data[0][1]), plane(layer.name.split(":")[0], 1, c % 2, SIDE))
-        for c, layer in enumerate(opened)
+        for c, layer in enumerate(opened[:4])
     ]
     found["pixels_equal"] = all(same)
+    found["trust_values"] = [np.unique(np.asarray(opened[4].data[0][t])).tolist() for t in (0, 1)]
     publisher = LivePublisher(run, side=SIDE, channels=(LIVE,))
     try:
         found |= follow(viewer, publisher, run, frames)

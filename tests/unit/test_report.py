@@ -18,7 +18,7 @@ from typer.testing import CliRunner
 from quietscope.adapters.frame import FrameKey
 from quietscope.config import Settings
 from quietscope.daemon.cli import app
-from quietscope.daemon.ledger import DenoisedRow, LedgerWriter, MetaRow, ModelRow, SkippedRow
+from quietscope.daemon.ledger import DenoisedRow, LedgerWriter, MetaRow, ModelRow, SkippedRow, TrustRow
 from quietscope.daemon.live_command import _write_report
 from quietscope.daemon.report.chart import Band, Line, chart
 from quietscope.daemon.report.history import History
@@ -82,6 +82,8 @@ def run(tmp_path):
         [
             MetaRow("received", 6),
             DenoisedRow(FrameKey(1, 0), 10**18, 0, "m0", 10**18 + second // 4, live=True),
+            TrustRow(FrameKey(0, 0), "green", "", {}),
+            TrustRow(FrameKey(1, 0), "red", "signal was removed at x 8–16, y 0–8", {}),
             SkippedRow(FrameKey(2, 0), "denoiser"),
             SkippedRow(FrameKey(2, 1), "gate"),
             ModelRow("m0", 0, True, None, "all checks passed", {**FIGURES, "slope": 1.001}),
@@ -157,6 +159,15 @@ def test_the_verdicts_are_told_with_figures_limits_and_doubts(run):
     assert "(0.00; twins −0.01)" in text
 
 
+def test_doubts_are_told_with_their_reasons_and_shown_over_time(run):
+    html = write_report(run).read_text(encoding="utf-8")
+    page = Page(html)
+    assert "1 of 2 denoised frames without a doubt" in page.text
+    assert "actin 1 (50 %) 0 (0 %) 1 (50 %)" in page.text
+    assert "2 actin red signal was removed at x 8–16, y 0–8" in page.text
+    assert re.findall(r'<rect class="(\w+)" x="(\d+)"', html) == [("green", "0"), ("red", "1")]
+
+
 def test_the_methods_text_has_figures_versions_and_sources(run):
     text = Page(write_report(run).read_text(encoding="utf-8")).text
     assert "denoised with quietscope 9.8.7 [1] during and after the acquisition" in text
@@ -164,6 +175,17 @@ def test_the_methods_text_has_figures_versions_and_sources(run):
     assert "actin: slope of raw on denoised intensities 1.001 ± 0.001" in text
     assert "No network was accepted for R&D" in text
     assert "Nature Methods 21, 1895 (2024)" in text
+
+
+def test_a_model_from_elsewhere_is_not_said_to_be_trained_here(run):
+    settings = run.settings.read_text(encoding="utf-8")
+    run.settings.write_text(
+        settings.replace("[training]", '[training]\nmodel = "models/cos7"', 1), encoding="utf-8"
+    )
+    text = Page(write_report(run).read_text(encoding="utf-8")).text
+    assert "had been trained before and were taken from models" in text
+    assert "Networks that had been trained before by Adaptive-SN2N [2, 3] were applied" in text
+    assert "parts held back" not in text
 
 
 def test_settings_that_were_changed_are_told_with_their_meaning(run):
