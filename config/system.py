@@ -82,8 +82,8 @@ class PublishSettings(Section):
     backfill: bool = False
     """Publish frames that were denoised late as well."""
 
-    high_water_mark: int = Field(default=4, ge=1, le=1000)
-    """Messages kept for a viewer that does not keep up."""
+    high_water_mark: int = Field(default=8, ge=1, le=1000)
+    """Messages kept for a viewer that does not keep up; raw, denoised and trust of two channels are six at once."""
 
     heartbeat_s: float = Field(default=1.0, gt=0, le=60)
     """Time between two heartbeats, seconds."""
