@@ -6,6 +6,7 @@ import threading
 import time
 import zlib
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -140,12 +141,21 @@ class Leftovers:
                 received_ns = path.stat().st_mtime_ns
                 pixels = store.read("raw", key)
             except (OSError, StoreError):
-                path.unlink(missing_ok=True)
+                self._set_aside(path)
                 continue
-            if pixels.shape != (series.height, series.width) or zlib.crc32(pixels.data) in again:
+            if zlib.crc32(pixels.data) in again:
                 path.unlink(missing_ok=True)
-                continue
-            sink.submit(Frame(pixels, key, received_ns, metadata={"adopted": True}))
+            elif pixels.shape != (series.height, series.width):
+                self._set_aside(path)
+            else:
+                sink.submit(Frame(pixels, key, received_ns, metadata={"adopted": True}))
+
+    def _set_aside(self, path: Path) -> None:
+        """Move a plane that cannot be read out of the store: the disk may only have failed for a moment."""
+        place = self._run.root / "set-aside"
+        with suppress(OSError):
+            place.mkdir(exist_ok=True)
+            os.replace(path, place / "-".join(path.relative_to(self._run.root).parts))
 
 
 class _Noting:

@@ -194,6 +194,18 @@ def test_a_folder_resumes_where_it_stopped_and_half_written_things_are_cleaned(r
     assert (run / "summary.json").read_bytes() == summary
 
 
+def test_a_plane_that_cannot_be_read_is_set_aside_and_not_deleted(run):
+    change_ledger(run, "DELETE FROM frame WHERE t = 7")
+    plane = shard(run, "raw", 7)
+    broken = os.urandom(plane.stat().st_size)
+    plane.write_bytes(broken)
+    done = quietscope("resume", run, cwd=run)
+    assert "1 of 8 received frames are not in the store" in done.stdout
+    assert done.returncode == 1
+    assert [path.read_bytes() for path in (run / "set-aside").iterdir()] == [broken]
+    assert not plane.exists()
+
+
 def test_frames_that_arrived_in_another_order_keep_their_places(run, home):
     """Names that mean nothing are counted in order of arrival; read again, the folder comes in natural order."""
     change_ledger(
