@@ -56,7 +56,7 @@ class Hub:
             self._endpoint = endpoint
         self._changed.set()
 
-    def ask_for_trust(self, who: object, asks: bool) -> None:
+    def ask_for_trust(self, who: object, *, asks: bool) -> None:
         """Take trust maps from the wire as long as anybody asks for them."""
         with self._lock:
             (self._asking.add if asks else self._asking.discard)(who)

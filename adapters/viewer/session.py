@@ -86,7 +86,7 @@ class Session:
         try:
             done, _ = await asyncio.wait({sender, receiver}, return_when=asyncio.FIRST_COMPLETED)
         finally:
-            self._hub.ask_for_trust(self, False)
+            self._hub.ask_for_trust(self, asks=False)
             for task in (sender, receiver):
                 task.cancel()
             await asyncio.gather(sender, receiver, return_exceptions=True)
@@ -112,7 +112,7 @@ class Session:
     def _want(self, wanted: Wanted) -> None:
         old = self._wanted
         self._wanted = wanted
-        self._hub.ask_for_trust(self, wanted.follow and "trust" in wanted.streams)
+        self._hub.ask_for_trust(self, asks=wanted.follow and "trust" in wanted.streams)
         if old is None or (old.streams, old.detail) != (wanted.streams, wanted.detail):
             self._shown.clear()
         self._shown = {c: what for c, what in self._shown.items() if c in wanted.channels}
@@ -147,7 +147,11 @@ class Session:
                 continue
             adds = shown.only_adds_trust_to(old)
             picture = await asyncio.to_thread(self._fetch, key, None if live is None else live[1], wanted)
-            self._shown[channel] = replace(shown, complete=not picture.note)
+            judged = picture.light is not None or "trust" not in wanted.streams
+            content = (*sorted(picture.planes), picture.light)
+            self._shown[channel] = replace(shown, complete=judged and not picture.note, content=content)
+            if live is None and old is not None and (old.key, old.content) == (key, content):
+                continue  # looked again, found nothing new
             self._last_channel = channel
             await self._send_picture(picture, wanted, adds=adds)
             return
@@ -227,6 +231,9 @@ class _Shown:
     complete: bool = True
     trusted: bool = False
     """Whether a trust map from the wire was with it."""
+
+    content: tuple[str | None, ...] = ()
+    """Names of its planes, and its light."""
 
     def is_as_good_as(self, old: "_Shown | None") -> bool:
         """Whether sending it would bring nothing new; a stored plane may have been denoised meanwhile."""
