@@ -204,8 +204,7 @@ class LedgerReader:
 
     def lights(self) -> dict[str, int]:
         """Traffic light → number of denoised frames, in a ledger that knows of trust."""
-        known = {row[1] for row in self._rows("PRAGMA table_info(frame)")}
-        if "trust_light" not in known:
+        if not self._knows_trust():
             return {}
         return dict(
             self._rows(
@@ -222,6 +221,23 @@ class LedgerReader:
             "SELECT t, c, trust_light, coalesce(trust_reason, '') FROM frame"
             " WHERE trust_light IS NOT NULL AND state = 'denoised' ORDER BY t, c"
         )
+
+    def light(self, key: FrameKey) -> tuple[str, str] | None:
+        """Traffic light of a denoised frame, and why; None where it was not judged."""
+        if not self._knows_trust():
+            return None
+        rows = self._rows(
+            "SELECT trust_light, trust_reason FROM frame WHERE p = ? AND c = ? AND z = ? AND t = ?"
+            " AND trust_light IS NOT NULL AND state = 'denoised'",
+            key.p,
+            key.c,
+            key.z,
+            key.t,
+        )
+        return (rows[0][0], rows[0][1] or "") if rows else None
+
+    def _knows_trust(self) -> bool:
+        return any(row[1] == "trust_light" for row in self._rows("PRAGMA table_info(frame)"))
 
     def rejected(self) -> dict[str, int]:
         """Reason → number of things that came and were no valid frame."""

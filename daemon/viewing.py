@@ -78,6 +78,13 @@ class RunArchive:
             self._store = StoreReader(self._run.root)
         return self._store.read(kind, key)
 
+    def verdict(self, key: FrameKey) -> tuple[str, str] | None:
+        """Traffic light of a denoised frame, and why; see `quietscope.adapters.viewer.Archive`."""
+        with LedgerReader(
+            self._run.ledger
+        ) as ledger:  # of its own: the other one belongs to the thread of `look`
+            return ledger.light(key)
+
     def close(self) -> None:
         """Let go of the run."""
         if self._ledger is not None:

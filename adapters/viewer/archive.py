@@ -76,5 +76,16 @@ class Archive(Protocol):
             If the plane is not there.
         """
 
+    def verdict(self, key: FrameKey) -> tuple[str, str] | None:
+        """Traffic light of a denoised frame and why, in words; None where it was not judged.
+
+        May be called from any thread.
+
+        Raises
+        ------
+        quietscope.config.LedgerError
+            If the ledger cannot be read at the moment.
+        """
+
     def close(self) -> None:
         """Let go of the run; called from the thread of `look`."""

@@ -3,16 +3,18 @@
 import threading
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 from quietscope.adapters.frame import FrameKey, Pixels
 from quietscope.adapters.subscriber import ReceivedFrame, Subscriber
 from quietscope.adapters.viewer.pictures import Picture
-from quietscope.adapters.wire_headers import FrameHeader
+from quietscope.adapters.wire_headers import FrameHeader, FrameKind
 from quietscope.config.errors import QuietscopeError, WireTimeoutError
 
 __all__ = ["Hub"]
 
+_KINDS: tuple[FrameKind, ...] = ("raw", "denoised", "preview")
 _RAW_KEPT = 3
 _ALONE_NS = 2_000_000_000
 """A raw frame is shown alone where nothing denoised has come for so long."""
@@ -41,6 +43,8 @@ class Hub:
         self._stop = threading.Event()
         self._raw: dict[int, dict[FrameKey, Pixels]] = {}
         self._processed_at: dict[int, int] = {}
+        self._trust: dict[int, ReceivedFrame] = {}
+        self._asking: set[object] = set()
         self._thread = threading.Thread(target=self._run, name="viewer-hub")
         self._thread.start()
 
@@ -52,8 +56,13 @@ class Hub:
             self._endpoint = endpoint
         self._changed.set()
 
+    def ask_for_trust(self, who: object, *, asks: bool) -> None:
+        """Take trust maps from the wire as long as anybody asks for them."""
+        with self._lock:
+            (self._asking.add if asks else self._asking.discard)(who)
+
     def newest(self, channel: int) -> tuple[int, Picture] | None:
-        """Serial number and newest picture of a channel, or None."""
+        """Serial number and newest picture of a channel, or None; a trust map that joins it leaves the number."""
         with self._lock:
             return self._newest.get(channel)
 
@@ -72,19 +81,29 @@ class Hub:
                 self._changed.wait(_POLL_S)
                 continue
             try:
-                with Subscriber(endpoint, timeout=_POLL_S, until_end=False, keys=self._keys) as frames:
+                with Subscriber(
+                    endpoint, kinds=_KINDS, timeout=_POLL_S, until_end=False, keys=self._keys
+                ) as frames:
                     self._listen(frames)
             except QuietscopeError:
                 # The keys are not here, or it does not speak our protocol: perhaps the run soon says otherwise.
                 self._changed.wait(1.0)
 
     def _listen(self, frames: Subscriber) -> None:
+        with_trust = False
         while not self._changed.is_set():
+            with self._lock:
+                asked = bool(self._asking)
+            if asked != with_trust:
+                frames.choose((*_KINDS, "trust") if asked else _KINDS)
+                with_trust = asked
             try:
                 frame = frames.receive()
             except WireTimeoutError:
                 continue
-            if frame is not None:
+            if frame is not None and frame.kind == "trust":
+                self._take_trust(frame)
+            elif frame is not None:
                 self._take(frame)
 
     def _take(self, frame: ReceivedFrame) -> None:
@@ -108,6 +127,25 @@ class Hub:
             planes.pop("preview", None)
         self._show(frame.header, planes)
 
+    def _take_trust(self, frame: ReceivedFrame) -> None:
+        """Join a trust map to the picture on screen, or keep it for its denoised frame if that comes later."""
+        with self._lock:
+            self._trust[frame.key.c] = frame
+            last = self._newest.get(frame.key.c)
+            if last is None or last[1].key != frame.key:
+                return
+            picture = self._trusted(last[1])
+            self._newest[frame.key.c] = last[0], picture
+        self._on_picture(picture)
+
+    def _trusted(self, picture: Picture) -> Picture:
+        """The picture with its trust map and light, if they are here."""
+        frame = self._trust.get(picture.key.c)
+        if frame is None or frame.key != picture.key or "denoised" not in picture.planes:
+            return picture
+        planes = {**picture.planes, "trust": frame.pixels}
+        return replace(picture, planes=planes, light=frame.header.light, reason=frame.header.reason)
+
     def _keep_raw(self, frame: ReceivedFrame) -> None:
         kept = self._raw.setdefault(frame.key.c, {})
         kept.pop(frame.key, None)
@@ -123,13 +161,15 @@ class Hub:
             model = header.model
             if model is None and last is not None and last[1].key == header.key:
                 model = last[1].model
-            picture = Picture(
-                header.key,
-                planes,
-                live=True,
-                received_ns=header.received_ns,
-                published_ns=header.published_ns,
-                model=model,
+            picture = self._trusted(
+                Picture(
+                    header.key,
+                    planes,
+                    live=True,
+                    received_ns=header.received_ns,
+                    published_ns=header.published_ns,
+                    model=model,
+                )
             )
             self._serial += 1
             self._newest[header.key.c] = self._serial, picture

@@ -33,6 +33,8 @@ class Picture:
         Model that made the denoised plane.
     note
         Why a plane is missing, in words; empty if none is.
+    light, reason
+        Traffic light of the denoised plane (``green``, ``yellow``, ``red``), and why, in words; None if unknown.
     """
 
     key: FrameKey
@@ -42,6 +44,8 @@ class Picture:
     published_ns: int = 0
     model: str | None = None
     note: str = ""
+    light: str | None = None
+    reason: str = ""
 
     def only(self, streams: Collection[str]) -> "Picture":
         """The same picture with the wanted planes."""
@@ -87,7 +91,7 @@ def plane_nbytes(picture: Picture, factor: int = 1) -> int:
     )
 
 
-def encode_picture(picture: Picture, number: int, factor: int = 1) -> bytes:
+def encode_picture(picture: Picture, number: int, factor: int = 1, *, adds: bool = False) -> bytes:
     """Bytes for a browser: header length (uint32), JSON header, then the planes, little-endian, aligned to 8 bytes.
 
     Parameters
@@ -98,6 +102,8 @@ def encode_picture(picture: Picture, number: int, factor: int = 1) -> bytes:
         The message's number, which the browser acknowledges.
     factor
         Binning.
+    adds
+        The planes come in addition to those that the browser has of this place.
     """
     parts: list[bytes] = []
     planes: list[dict[str, Any]] = []
@@ -127,6 +133,9 @@ def encode_picture(picture: Picture, number: int, factor: int = 1) -> bytes:
         "published_ms": picture.published_ns / 1e6,
         "model": picture.model,
         "note": picture.note,
+        "light": picture.light,
+        "reason": picture.reason,
+        "adds": adds,
         "planes": planes,
     }
     text = json.dumps(header, separators=(",", ":")).encode()

@@ -12,14 +12,14 @@ from dataclasses import dataclass, replace
 from typing import Protocol
 
 from quietscope.adapters.frame import FrameKey
-from quietscope.adapters.ome_zarr.layout import KINDS
+from quietscope.adapters.ome_zarr.layout import KINDS, Kind
 from quietscope.adapters.viewer.archive import Archive, Snapshot
 from quietscope.adapters.viewer.hub import Hub
 from quietscope.adapters.viewer.link import Link
 from quietscope.adapters.viewer.pictures import Picture, encode_picture, plane_nbytes
 from quietscope.adapters.viewer.reporting import Report
 from quietscope.adapters.viewer.wanted import Acknowledged, Wanted, from_browser
-from quietscope.config.errors import StoreError
+from quietscope.config.errors import LedgerError, StoreError
 
 __all__ = ["BrowserSocket", "Session"]
 
@@ -86,6 +86,7 @@ class Session:
         try:
             done, _ = await asyncio.wait({sender, receiver}, return_when=asyncio.FIRST_COMPLETED)
         finally:
+            self._hub.ask_for_trust(self, asks=False)
             for task in (sender, receiver):
                 task.cancel()
             await asyncio.gather(sender, receiver, return_exceptions=True)
@@ -111,6 +112,7 @@ class Session:
     def _want(self, wanted: Wanted) -> None:
         old = self._wanted
         self._wanted = wanted
+        self._hub.ask_for_trust(self, asks=wanted.follow and "trust" in wanted.streams)
         if old is None or (old.streams, old.detail) != (wanted.streams, wanted.detail):
             self._shown.clear()
         self._shown = {c: what for c, what in self._shown.items() if c in wanted.channels}
@@ -138,13 +140,20 @@ class Session:
             key = live[1].key if live is not None else self._stored_key(wanted, channel)
             if key is None:
                 continue
-            shown = _Shown(key, None if live is None else live[0], self._report.denoised)
-            if shown.is_as_good_as(self._shown.get(channel)):
+            trusted = live is not None and "trust" in wanted.streams and "trust" in live[1].planes
+            shown = _Shown(key, None if live is None else live[0], self._report.denoised, trusted=trusted)
+            old = self._shown.get(channel)
+            if shown.is_as_good_as(old):
                 continue
-            picture = await asyncio.to_thread(self._fetch, key, None if live is None else live[1])
-            self._shown[channel] = replace(shown, complete=not picture.note)
+            adds = shown.only_adds_trust_to(old)
+            picture = await asyncio.to_thread(self._fetch, key, None if live is None else live[1], wanted)
+            judged = picture.light is not None or "trust" not in wanted.streams
+            content = (*sorted(picture.planes), picture.light)
+            self._shown[channel] = replace(shown, complete=judged and not picture.note, content=content)
+            if live is None and old is not None and (old.key, old.content) == (key, content):
+                continue  # looked again, found nothing new
             self._last_channel = channel
-            await self._send_picture(picture, wanted)
+            await self._send_picture(picture, wanted, adds=adds)
             return
         now = time.monotonic()
         for channel, (since, picture) in self._coarse.items():
@@ -168,20 +177,28 @@ class Session:
             return None
         return FrameKey(last if wanted.follow else min(wanted.t, last), channel, wanted.z or 0, wanted.p or 0)
 
-    def _fetch(self, key: FrameKey, live: Picture | None) -> Picture:
+    def _fetch(self, key: FrameKey, live: Picture | None, wanted: Wanted) -> Picture:
         """Complete a picture from the store."""
         planes = {} if live is None else dict(live.planes)
-        for kind in KINDS:
-            if kind not in planes and not (kind == "denoised" and live is not None):
+        kinds: tuple[Kind, ...] = (*KINDS, "trust") if "trust" in wanted.streams else KINDS
+        for kind in kinds:
+            if kind not in planes and not (kind != "raw" and live is not None):
                 with contextlib.suppress(StoreError):
                     planes[kind] = self._archive.read(kind, key)
         if live is not None:
             return replace(live, planes=planes)
         note = "" if "denoised" in planes else ("not denoised yet" if "raw" in planes else "not recorded")
-        return Picture(key, planes, note=note)
+        verdict = None
+        if "denoised" in planes:
+            with contextlib.suppress(LedgerError):
+                verdict = self._archive.verdict(key)
+        light, reason = verdict or (None, "")
+        return Picture(key, planes, note=note, light=light, reason=reason)
 
-    async def _send_picture(self, picture: Picture, wanted: Wanted, *, refine: bool = False) -> None:
-        chosen = picture.only(wanted.streams)
+    async def _send_picture(
+        self, picture: Picture, wanted: Wanted, *, refine: bool = False, adds: bool = False
+    ) -> None:
+        chosen = picture.only(("trust",) if adds else wanted.streams)
         side = max((max(plane.shape) for plane in chosen.planes.values()), default=1)
         least = -(-side // wanted.max_side)
         factor = least
@@ -189,10 +206,12 @@ class Session:
             factor = max(least, self._link.factor(plane_nbytes(chosen)))
         if factor > least:
             self._coarse[picture.key.c] = time.monotonic(), picture
-        else:
+        elif not adds:
             self._coarse.pop(picture.key.c, None)
+        elif picture.key.c in self._coarse:
+            self._coarse[picture.key.c] = self._coarse[picture.key.c][0], picture
         number = self._number + 1
-        data = await asyncio.to_thread(encode_picture, chosen, number, factor)
+        data = await asyncio.to_thread(encode_picture, chosen, number, factor, adds=adds)
         self._begin("picture", len(data))
         await self._socket.send_bytes(data)
 
@@ -210,9 +229,20 @@ class _Shown:
     serial: int | None
     denoised: int
     complete: bool = True
+    trusted: bool = False
+    """Whether a trust map from the wire was with it."""
+
+    content: tuple[str | None, ...] = ()
+    """Names of its planes, and its light."""
 
     def is_as_good_as(self, old: "_Shown | None") -> bool:
         """Whether sending it would bring nothing new; a stored plane may have been denoised meanwhile."""
-        if old is None or (self.key, self.serial) != (old.key, old.serial):
+        if old is None or (self.key, self.serial, self.trusted) != (old.key, old.serial, old.trusted):
             return False
         return old.complete or self.denoised == old.denoised
+
+    def only_adds_trust_to(self, old: "_Shown | None") -> bool:
+        """Whether the browser has everything but the trust map."""
+        if old is None or (self.key, self.serial) != (old.key, old.serial):
+            return False
+        return self.trusted and not old.trusted

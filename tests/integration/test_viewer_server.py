@@ -55,6 +55,13 @@ class Client:
             if planes:
                 return header, planes
 
+    def picture_of(self, t):
+        """The first picture of a time point that has been denoised."""
+        while True:
+            header, planes = self.picture()
+            if header["key"]["t"] == t and "denoised" in planes:
+                return header, planes
+
     def listen(self, messages):
         """Take so many messages."""
         for _ in range(messages):
@@ -178,3 +185,65 @@ def test_a_finished_run_is_shown_from_its_last_frame(tmp_path, closing):
     assert report["timeline"] == "ddr"
     assert report["counts"] == {"raw": 2, "denoised": 4, "skipped": 0, "rejected": 0}
     assert [event["text"] for event in report["events"]] == ["a <b>word</b>"]
+
+
+WITH_TRUST = ("raw", "denoised", "preview", "trust")
+
+
+def test_trust_maps_come_while_they_are_asked_for_and_bring_nothing_twice(tmp_path, closing):
+    root = make_run(tmp_path / "run", side=64, frames=1)
+    publisher = closing(LivePublisher(root, side=64))
+    view = closing(ViewCommand(root))
+    plain = closing(Client(view.url, detail="full"))
+    asking = closing(Client(view.url, detail="full", streams=WITH_TRUST))
+    plain.picture()
+    asking.picture()
+    time.sleep(1.5)  # the viewer has found the publisher and asked it for trust
+    publisher.publish(5, 6)
+    for client in (plain, asking):
+        header, _ = client.picture_of(5)
+        assert header["light"] is None
+    publisher.publish(5, 6, kinds=("trust",))
+    header, planes = asking.picture()
+    assert (header["key"]["t"], header["adds"], set(planes)) == (5, True, {"trust"})
+    assert (header["light"], header["reason"]) == ("yellow", "doubt")
+    np.testing.assert_array_equal(planes["trust"], plane("trust", 5, 0, 64))
+    # Whoever has not asked gets the next frame, and nothing in between.
+    publisher.publish(6, 7)
+    header, planes = plain.picture()
+    assert header["key"]["t"] == 6
+    assert "trust" not in planes
+    # The map of an earlier frame is passed over.
+    asking.picture_of(6)
+    publisher.publish(5, 6, kinds=("trust",))
+    publisher.publish(7, 8)
+    header, planes = asking.picture()
+    assert (header["key"]["t"], header["adds"]) == (7, False)
+    assert "trust" not in planes
+
+
+def test_stored_frames_bring_their_light_and_if_asked_their_trust_map(tmp_path, closing):
+    from quietscope.adapters.frame import FrameKey, Series
+    from quietscope.adapters.ome_zarr import StoreWriter
+    from quietscope.config.system import StoreSettings
+    from quietscope.daemon.ledger import LedgerWriter, TrustRow
+
+    root = make_run(tmp_path / "run", side=64, frames=3)
+    store = StoreWriter(
+        root, Series(64, 64, "uint16", ("actin",), "test", 0.1), StoreSettings(sync=False), resume=True
+    )
+    store.write("trust", FrameKey(1), plane("trust", 1, 0, 64))
+    ledger = LedgerWriter(root / "ledger.db")
+    ledger.commit([TrustRow(FrameKey(1), "red", "its intensities are wrong", {})])
+    ledger.close()
+    view = closing(ViewCommand(root))
+    client = closing(Client(view.url, follow=False, t=1))
+    header, planes = client.picture()
+    assert (header["light"], header["reason"]) == ("red", "its intensities are wrong")
+    assert set(planes) == {"raw", "denoised"}
+    client.want(follow=False, t=1, streams=WITH_TRUST, detail="full")
+    header, planes = client.picture()
+    np.testing.assert_array_equal(planes["trust"], plane("trust", 1, 0, 64))
+    client.want(follow=False, t=0, streams=WITH_TRUST, detail="full")
+    header, planes = client.picture()
+    assert (header["light"], set(planes)) == (None, {"raw", "denoised"})

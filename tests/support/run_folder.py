@@ -20,8 +20,10 @@ LOWEST = 1000
 
 
 def plane(kind: str, t: int, c: int, side: int) -> np.ndarray:
-    """Pixels of a frame, uint16, shape (side, side); every frame another random picture."""
+    """Pixels of a frame, uint16 (trust: uint8), shape (side, side); every frame another random picture."""
     generator = np.random.default_rng([len(kind), t, c])
+    if kind == "trust":
+        return generator.integers(0, 256, (side, side), dtype=np.uint8)
     return generator.integers(LOWEST, LOWEST + 256, (side, side), dtype=np.uint16)
 
 
@@ -72,12 +74,13 @@ _PUBLISHER = """
             line = sys.stdin.readline()
             if not line:
                 break
-            first, stop, pause = line.split()
+            first, stop, pause, kinds = line.split()
             for t in range(int(first), int(stop)):
                 for c in range(len(names)):
-                    for kind in ("raw", "denoised"):
+                    for kind in kinds.split(","):
                         pixels = plane(kind, t, c, side)
-                        publisher.publish(kind, FrameKey(t, c), pixels, received_ns=time.time_ns(), model="m")
+                        judged = {"light": "yellow", "reason": "doubt"} if kind == "trust" else {"model": "m"}
+                        publisher.publish(kind, FrameKey(t, c), pixels, received_ns=time.time_ns(), **judged)
                 time.sleep(float(pause))
             print(json.dumps(publisher.published), flush=True)
 """
@@ -105,11 +108,13 @@ class LivePublisher:
         assert self.process.stdout is not None
         assert self.process.stdout.readline() == "ready\n"
 
-    def publish(self, first: int, stop: int, pause_s: float = 0.0) -> None:
+    def publish(
+        self, first: int, stop: int, pause_s: float = 0.0, kinds: tuple[str, ...] = ("raw", "denoised")
+    ) -> None:
         """Publish the time points `first` … `stop` − 1 of all channels."""
         assert self.process.stdin is not None
         assert self.process.stdout is not None
-        self.process.stdin.write(f"{first} {stop} {pause_s}\n")
+        self.process.stdin.write(f"{first} {stop} {pause_s} {','.join(kinds)}\n")
         self.process.stdin.flush()
         assert self.process.stdout.readline().startswith("{")
 

@@ -11,10 +11,11 @@ import { View } from "./view.js";
 
 const find = (id) => document.getElementById(id);
 const LAYOUTS = ["side", "divider", "raw", "denoised"];
-// A further stream that is published about frames, such as a map of doubt, is asked for here and drawn as one more layer
-// in `panels` below; the server passes on whatever is published.
 const STREAMS = ["raw", "denoised", "preview"];
 const EVENTS_SHOWN = 200;
+// Trust is 255 without any deviation and 0 at the limit of chance; half-way to the limit is everyday noise and stays clear.
+const DOUBT = { limits: [128, 0], colour: [1, 0.42, 0.08], veil: 0.65 };
+const LIGHTS = { green: "Trustworthy", yellow: "Doubtful places", red: "Doubtful as a whole" };
 
 const saved = JSON.parse(localStorage.getItem("quietscope") ?? "{}");
 const remember = (changes) => localStorage.setItem("quietscope", JSON.stringify(Object.assign(saved, changes)));
@@ -23,6 +24,7 @@ const stageElement = find("stage"), canvas = find("image");
 const pictures = new Map();          // newest picture of each channel
 const waiting = new Set();           // resolved when what has arrived is on the screen
 let layout = LAYOUTS.includes(saved.layout) ? saved.layout : "side";
+let doubt = saved.doubt === true;   // whether doubtful places are marked
 let split = 0.5, report = null, connected = false, dirty = true, pointer = null, panels = [], filming = false;
 let delays = [];
 
@@ -42,7 +44,8 @@ const link = new Link({ report: takeReport, picture: takePicture, state: takeSta
 function want() {
   const visible = channels.channels.filter((channel) => channel.visible).map((channel) => channel.index);
   const streams = { raw: ["raw"], denoised: ["denoised", "preview"] }[layout] ?? STREAMS;
-  link.want({ ...timeline.wanted, channels: visible, streams, max_side: stage.maxSide });
+  const trust = doubt && layout !== "raw" ? ["trust"] : [];
+  link.want({ ...timeline.wanted, channels: visible, streams: [...streams, ...trust], max_side: stage.maxSide });
 }
 
 // ---- what comes from the server
@@ -72,22 +75,25 @@ async function takePicture(picture) {
   if (picture.live && !timeline.follow) return;
   const channel = channels.channels[picture.key.c];
   if (!channel) return;
+  if (picture.adds && !completed(picture, pictures.get(picture.key.c))) return;
   pictures.set(picture.key.c, picture);
   const processed = picture.planes.get("denoised") ?? picture.planes.get("preview");
-  for (const [side, plane] of [["raw", picture.planes.get("raw")], ["denoised", processed]]) {
+  for (const [side, plane] of [["raw", picture.planes.get("raw")], ["denoised", processed], ["trust", picture.planes.get("trust")]]) {
     if (plane) stage.upload(`${side}/${picture.key.c}`, plane);
     else stage.drop(`${side}/${picture.key.c}`);
   }
   const any = processed ?? picture.planes.get("raw");
   if (any) view.setSize(any.fullWidth, any.fullHeight);
   channel.isFloat = any?.type === "float32";
-  channel.take(picture);
-  channels.refresh();
+  if (!picture.adds) {
+    channel.take(picture);
+    channels.refresh();
+  }
   await new Promise((resolve) => { waiting.add(resolve); redraw(); });
   await stage.drawn();
   await new Promise(requestAnimationFrame);
   const delay = Date.now() - picture.published_ms;
-  if (picture.live && picture.published_ms > 0) {
+  if (picture.live && picture.published_ms > 0 && !picture.adds) {
     delays = [...delays.slice(-199), { t: picture.key.t, c: picture.key.c, ms: delay }];
   }
   timeline.shown(picture.key);
@@ -96,6 +102,13 @@ async function takePicture(picture) {
   canvas.dataset.shown = visible.map((c) => pictures.get(c.index)).filter(Boolean)
     .map(({ key, planes }) => `${key.t}/${key.c}/${[...planes.keys()].join("+")}`).join(" ");
   if (visible.every((c) => pictures.get(c.index)?.key.t === timeline.t)) timeline.arrived();
+}
+
+/** Complete a picture that only adds planes by those that are here already; false if they are of another place. */
+function completed(picture, here) {
+  if (!here || ["t", "c", "z", "p"].some((axis) => here.key[axis] !== picture.key[axis])) return false;
+  picture.planes = new Map([...here.planes, ...picture.planes]);
+  return true;
 }
 
 // ---- drawing
@@ -123,11 +136,13 @@ function paint() {
       limits: channel.shown(panel.side, channels.linked),
       colour: channel.colour,
     }));
+    if (panel.side === "denoised" && doubt) panel.layers.push(...shownPictures().map(({ key }) => ({ texture: `trust/${key.c}`, ...DOUBT })));
   }
   const ground = getComputedStyle(document.documentElement).getPropertyValue("--stage").trim();
   const rgb = [1, 3, 5].map((i) => parseInt(ground.slice(i, i + 2), 16) / 255);
   stage.draw(panels, view.zoom, rgb, view.size);
   captions(ratio);
+  verdicts();
   scaleBar(ratio);
   readout();
   find("notice").hidden = pictures.size > 0;
@@ -135,8 +150,34 @@ function paint() {
   waiting.clear();
 }
 
+const shownPictures = () => channels.channels.filter((c) => c.visible).map((c) => pictures.get(c.index)).filter(Boolean);
+
+/** The traffic lights of what is on the screen, with their reasons. */
+function verdicts() {
+  const judged = shownPictures().filter((picture) => picture.light);
+  find("trust").hidden = !judged.length && !doubt;
+  const line = (light, name, words) => {
+    const item = document.createElement("li"), text = document.createElement("span");
+    item.dataset.light = light;
+    text.append(Object.assign(document.createElement("b"), { textContent: name }), words ? `: ${words}` : "");
+    item.append(text);
+    return item;
+  };
+  const lines = judged.map(({ key, light, reason }) => {
+    const channel = channels.channels.length > 1 ? `${channels.channels[key.c].name}, ` : "";
+    return line(light, channel ? channel + LIGHTS[light].toLowerCase() : LIGHTS[light], reason);
+  });
+  find("verdicts").replaceChildren(...(lines.length ? lines : [line("", "Not judged", "this frame has no trust map")]));
+}
+
+/** The worst light of several pictures, with its words. */
+function worst(shown) {
+  const order = Object.keys(LIGHTS);
+  return shown.filter((picture) => picture.light).sort((a, b) => order.indexOf(b.light) - order.indexOf(a.light))[0];
+}
+
 function captions(ratio) {
-  const shown = channels.channels.filter((c) => c.visible).map((c) => pictures.get(c.index)).filter(Boolean);
+  const shown = shownPictures();
   const names = { raw: find("caption-raw"), denoised: find("caption-denoised") };
   for (const [side, element] of Object.entries(names)) {
     const panel = panels.find((p) => p.side === side);
@@ -149,7 +190,14 @@ function captions(ratio) {
     if (kind) element.classList.add(kind);
     const small = document.createElement("small");
     small.textContent = more;
-    if (more) element.append(small);
+    const judged = side === "denoised" && !kind && worst(shown);
+    if (judged) {
+      const light = document.createElement("i");
+      light.dataset.light = judged.light;
+      element.append(light);
+      if (judged.light !== "green") small.textContent = [more, judged.reason].filter(Boolean).join("; ");
+    }
+    if (small.textContent) element.append(small);
   }
   const divider = find("divider");
   divider.hidden = layout !== "divider";
@@ -352,12 +400,21 @@ async function film() {
 }
 
 const toggleTheme = () => setTheme(document.documentElement.dataset.theme === "light" ? "dark" : "light");
+const setDoubt = (on) => {
+  doubt = on;
+  remember({ doubt });
+  find("doubt").setAttribute("aria-pressed", doubt);
+  want();
+  redraw();
+};
+const toggleDoubt = () => setDoubt(!doubt);
 const toggleSide = () => { document.querySelector("main").classList.toggle("wide"); redraw(); };
 const toggleKeys = () => (find("keys").open ? find("keys").close() : find("keys").showModal());
 const toggleLinked = () => { find("linked").checked = !find("linked").checked; channels.setLinked(find("linked").checked); };
 const fit = () => { view.fit(); redraw(); };
 
 find("layout").onclick = (event) => event.target.dataset.layout && setLayout(event.target.dataset.layout);
+find("doubt").onclick = toggleDoubt;
 find("fit").onclick = fit;
 find("snapshot").onclick = picture;
 find("movie").onclick = film;
@@ -369,7 +426,7 @@ const KEYS = {
   " ": () => timeline.togglePlay(), l: () => timeline.setFollow(!timeline.follow),
   "[": () => timeline.select("z", (timeline.z ?? timeline.key?.z ?? 0) - 1), "]": () => timeline.select("z", (timeline.z ?? timeline.key?.z ?? 0) + 1),
   v: () => setLayout(LAYOUTS[(LAYOUTS.indexOf(layout) + 1) % LAYOUTS.length]),
-  a: () => channels.release(), c: toggleLinked, f: fit, h: toggleSide, p: picture, m: film, d: toggleTheme, "?": toggleKeys,
+  t: toggleDoubt, a: () => channels.release(), c: toggleLinked, f: fit, h: toggleSide, p: picture, m: film, d: toggleTheme, "?": toggleKeys,
   "+": () => zoomBy(1.25), "=": () => zoomBy(1.25), "-": () => zoomBy(0.8), 0: () => zoomBy(1 / view.zoom),
 };
 addEventListener("keydown", (event) => {
@@ -386,6 +443,7 @@ addEventListener("keydown", (event) => {
 
 new ResizeObserver(() => { timeline.refresh(); redraw(); }).observe(stageElement);
 document.documentElement.dataset.theme = saved.theme ?? (matchMedia("(prefers-color-scheme: light)").matches ? "light" : "dark");
+setDoubt(doubt);
 setLayout(layout);
 dirty = false;
 redraw();

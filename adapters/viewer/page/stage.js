@@ -11,6 +11,7 @@ uniform vec2 origin;      // where the image's upper left corner lies, pixels of
 uniform float canvasHeight, scale, bin;
 uniform vec2 fullSize, planeSize, limits;
 uniform vec3 colour;
+uniform float veil;         // 0 for light that adds up; else the most opaque that a veil over it becomes
 out vec4 result;
 float at(ivec2 p) { return float(texelFetch(plane, clamp(p, ivec2(0), ivec2(planeSize) - 1), 0).r); }
 void main() {
@@ -28,7 +29,8 @@ void main() {
       sum += at(ivec2(floor(corner + (vec2(i, j) + 0.5) * side / float(n))));
     value = sum / float(n * n);
   }
-  result = vec4(colour * clamp((value - limits.x) / (limits.y - limits.x), 0.0, 1.0), 1.0);
+  float share = clamp((value - limits.x) / (limits.y - limits.x), 0.0, 1.0);
+  result = veil > 0.0 ? vec4(colour, veil * share) : vec4(colour * share, 1.0);
 }`;
 
 const TEXTURES = {
@@ -50,7 +52,6 @@ export class Stage {
     this.textures = new Map();
     gl.bindVertexArray(gl.createVertexArray());
     gl.pixelStorei(gl.UNPACK_ALIGNMENT, 1);
-    gl.blendFunc(gl.ONE, gl.ONE);
   }
 
   /** Bring a plane to the graphics card. */
@@ -81,7 +82,7 @@ export class Stage {
   /**
    * Draw everything.
    * @param {{x: number, y: number, width: number, height: number, origin: [number, number], layers: {texture: string,
-   *   limits: [number, number], colour: [number, number, number]}[]}[]} panels in pixels of the screen
+   *   limits: [number, number], colour: [number, number, number], veil?: number}[]}[]} panels in pixels of the screen
    * @param {number} scale pixels of the screen per pixel of the image
    * @param {[number, number, number]} ground colour around the image
    * @param {[number, number]} size of the image
@@ -123,6 +124,9 @@ export class Stage {
     gl.uniform2f(places.planeSize, held.width, held.height);
     gl.uniform2f(places.limits, ...layer.limits);
     gl.uniform3f(places.colour, ...layer.colour);
+    gl.uniform1f(places.veil, layer.veil ?? 0);
+    if (layer.veil) gl.blendFunc(gl.SRC_ALPHA, gl.ONE_MINUS_SRC_ALPHA);
+    else gl.blendFunc(gl.ONE, gl.ONE);
     gl.drawArrays(gl.TRIANGLES, 0, 3);
   }
 
@@ -138,7 +142,7 @@ export class Stage {
     }
     gl.linkProgram(program);
     if (!gl.getProgramParameter(program, gl.LINK_STATUS)) throw new Error(`Graphics: ${gl.getProgramInfoLog(program)}`);
-    const names = ["origin", "canvasHeight", "scale", "bin", "fullSize", "planeSize", "limits", "colour"];
+    const names = ["origin", "canvasHeight", "scale", "bin", "fullSize", "planeSize", "limits", "colour", "veil"];
     const made = { program, places: Object.fromEntries(names.map((n) => [n, gl.getUniformLocation(program, n)])) };
     this.programs.set(sampler, made);
     return made;
