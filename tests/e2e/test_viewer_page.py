@@ -175,3 +175,33 @@ def test_nothing_is_asked_of_any_other_computer(tmp_path, closing):
     refused = browser.evaluate("fetch('http://localhost:9/').then(() => 'asked', (error) => error.name)")
     assert refused == "TypeError"
     assert any("Content Security Policy" in words for words in browser.complaints)
+
+
+def test_doubtful_places_are_marked_live_with_the_reason(tmp_path, closing):
+    side = 256
+    root = make_run(tmp_path / "run", side=side, frames=1)
+    publisher = closing(LivePublisher(root, side=side))
+    view = closing(ViewCommand(root))
+    browser = closing(Chromium(1280, 800))
+    browser.open(view.url)
+    browser.wait("document.querySelector('#image').dataset.shown")
+    browser.press("t")
+    time.sleep(1)  # the publisher has heard that somebody wants trust
+    publisher.publish(1, 2, kinds=("raw", "denoised"))
+    browser.wait("document.querySelector('#image').dataset.shown === '1/0/raw+denoised'")
+    before = stage_pixels(browser).astype(int)
+    publisher.publish(1, 2, kinds=("trust",))
+    browser.wait("document.querySelector('#image').dataset.shown === '1/0/raw+denoised+trust'")
+    marked = stage_pixels(browser).astype(int)
+    assert "Doubtful places: doubt" in browser.evaluate("document.querySelector('#trust').innerText")
+    assert "doubt" in browser.evaluate("document.querySelector('#caption-denoised').innerText")
+    raw, denoised = (slice(300, 600), slice(20, 460)), (slice(300, 600), slice(500, 940))
+    np.testing.assert_array_equal(marked[raw], before[raw])
+    redder = marked[denoised][..., 0] - marked[denoised][..., 2]
+    assert (before[denoised][..., 0] == before[denoised][..., 2]).all()  # grey
+    assert 0.2 < (redder > 10).mean() < 0.6  # the map is random: a half is below half of the limit
+    assert redder.min() == 0
+    browser.press("t")
+    browser.wait("document.querySelector('#image').dataset.shown === '1/0/raw+denoised'")
+    np.testing.assert_array_equal(stage_pixels(browser)[denoised], before[denoised])
+    assert not browser.complaints
