@@ -22,7 +22,7 @@ from quietscope.models.protocols import Progress, TrainingSet
 from quietscope.models.training import TrainedModel, train
 from quietscope.models.trust_reference import measure_reference
 
-__all__ = ["Judgement", "TimeBudget", "TrainingJob", "model_name"]
+__all__ = ["Judgement", "TimeBudget", "TrainingJob", "model_name", "place_by_place"]
 
 _GRACE = 3.0
 _FEW = 3
@@ -67,10 +67,28 @@ def _calibration(denoiser: Denoiser) -> Calibration | None:
     return Calibration.from_figures(figures)
 
 
-def _place_by_place(keys: Sequence[FrameKey]) -> list[int]:
-    """Time indices, those of another position or plane so far away that they never follow one another."""
-    places = {place: number for number, place in enumerate(dict.fromkeys((key.p, key.z) for key in keys))}
-    return [key.t + _APART * places[key.p, key.z] for key in keys]
+def place_by_place(
+    frames: Sequence[NDArray[Any]], keys: Sequence[FrameKey]
+) -> tuple[list[NDArray[Any]], list[int]]:
+    """Order frames by position, plane and time.
+
+    Parameters
+    ----------
+    frames
+        Frames (Y, X) of one channel.
+    keys
+        Their keys.
+
+    Returns
+    -------
+    frames : list of numpy.ndarray
+        In their new order.
+    times : list of int
+        Their time indices, those of another position or plane so far away that they never follow one another.
+    """
+    order = sorted(range(len(keys)), key=lambda i: (keys[i].p, keys[i].z, keys[i].t))
+    places = {place: n for n, place in enumerate(dict.fromkeys((keys[i].p, keys[i].z) for i in order))}
+    return [frames[i] for i in order], [keys[i].t + _APART * places[keys[i].p, keys[i].z] for i in order]
 
 
 @dataclass(frozen=True)
@@ -147,7 +165,7 @@ class TrainingJob:
         """
         self._emit("training", channel=self._channel, name=self._name, used=0.0, frames=len(frames))
         trained = train(
-            TrainingSet(frames, [key.t for key in keys], {"channel": self._name}),
+            TrainingSet(*place_by_place(frames, keys), {"channel": self._name}),
             self._settings,
             TimeBudget(self._settings.training),
             self._progress,
@@ -207,12 +225,12 @@ class TrainingJob:
             lambda level, text: self._emit("log", level=level, text=f"{self._name}: {text}"),
         )
         denoiser = ready.denoiser
-        order = sorted(range(len(keys)), key=lambda i: (keys[i].p, keys[i].z, keys[i].t))
+        ordered, times = place_by_place(frames, keys)
         verdict = judge(
             denoiser.denoise,
-            [frames[i] for i in order],
+            ordered,
             settings=self._settings.gate,
-            indices=_place_by_place([keys[i] for i in order]),
+            indices=times,
             parity_error=None if trained is None else parity_error(trained, path),
             # one or two frames say less about the noise than those that the model was trained on
             calibration=_calibration(denoiser) if len(frames) < _FEW else None,
