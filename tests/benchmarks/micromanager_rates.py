@@ -215,7 +215,7 @@ def main() -> None:
     chosen = parser.parse_args()
     faulthandler.dump_traceback_later(1800, exit=True)
     prepare()
-    with tempfile.TemporaryDirectory() as scratch:
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as scratch:
         globals()[chosen.what](chosen.out or Path(scratch))
     os._exit(0)
 
