@@ -412,6 +412,11 @@ const toggleSide = () => { document.querySelector("main").classList.toggle("wide
 const toggleKeys = () => (find("keys").open ? find("keys").close() : find("keys").showModal());
 const toggleLinked = () => { find("linked").checked = !find("linked").checked; channels.setLinked(find("linked").checked); };
 const fit = () => { view.fit(); redraw(); };
+/** One pixel of the image is one of the screen. */
+const fullSize = () => {
+  if (dirty) arrange(); // a fitted picture has another zoom in another layout
+  zoomBy(1 / view.zoom);
+};
 
 find("layout").onclick = (event) => event.target.dataset.layout && setLayout(event.target.dataset.layout);
 find("doubt").onclick = toggleDoubt;
@@ -427,7 +432,7 @@ const KEYS = {
   "[": () => timeline.select("z", (timeline.z ?? timeline.key?.z ?? 0) - 1), "]": () => timeline.select("z", (timeline.z ?? timeline.key?.z ?? 0) + 1),
   v: () => setLayout(LAYOUTS[(LAYOUTS.indexOf(layout) + 1) % LAYOUTS.length]),
   t: toggleDoubt, a: () => channels.release(), c: toggleLinked, f: fit, h: toggleSide, p: picture, m: film, d: toggleTheme, "?": toggleKeys,
-  "+": () => zoomBy(1.25), "=": () => zoomBy(1.25), "-": () => zoomBy(0.8), 0: () => zoomBy(1 / view.zoom),
+  "+": () => zoomBy(1.25), "=": () => zoomBy(1.25), "-": () => zoomBy(0.8), 0: fullSize,
 };
 addEventListener("keydown", (event) => {
   if (event.ctrlKey || event.metaKey || event.altKey) return;
