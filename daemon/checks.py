@@ -18,7 +18,7 @@ import numpy as np
 from quietscope.adapters.frame import FrameKey, Series
 from quietscope.adapters.ome_zarr import StoreWriter
 from quietscope.config import QuietscopeError, Settings
-from quietscope.config.sources import FolderSettings, SimulatorSettings
+from quietscope.config.sources import FolderSettings, RunSourceSettings, SimulatorSettings
 
 __all__ = ["Check", "run_checks"]
 
@@ -211,7 +211,13 @@ def _model(settings: Settings) -> Check:
         f"there is no model at {named}: frames would be recorded and not denoised; give an ONNX file or a folder "
         "with c0.onnx"
     )
-    return Check("model", "caution", words)
+    # what is being acquired must be recorded in any case; what is stored already loses nothing by a refusal
+    return Check("model", "no-go" if _is_stored(settings) else "caution", words)
+
+
+def _is_stored(settings: Settings) -> bool:
+    source = settings.source
+    return isinstance(source, RunSourceSettings) or (isinstance(source, FolderSettings) and not source.follow)
 
 
 def _write_rate(settings: Settings, series: Series) -> Check:

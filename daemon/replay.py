@@ -7,7 +7,7 @@ from quietscope.adapters.earlier import Earlier
 from quietscope.adapters.frame import Frame
 from quietscope.adapters.ome_zarr import StoreReader
 from quietscope.adapters.protocols import Sink
-from quietscope.config import SourceError
+from quietscope.config import SourceError, StoreError
 from quietscope.daemon.ledger_reader import LedgerReader
 from quietscope.daemon.runfolder import RunFolder
 
@@ -58,8 +58,13 @@ class Replay:
                     if stored.key in known:
                         continue
                     exposure_ms, metadata = ledger.details(stored.id)
+                    try:
+                        pixels = store.read("raw", stored.key)
+                    except StoreError as error:
+                        sink.reject(f"raw {stored.key}", "unreadable", str(error))
+                        continue
                     frame = Frame(
-                        pixels=store.read("raw", stored.key),
+                        pixels=pixels,
                         key=stored.key,
                         received_ns=time.time_ns(),
                         exposure_ms=exposure_ms,

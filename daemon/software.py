@@ -5,7 +5,18 @@ from importlib.metadata import PackageNotFoundError, version
 
 __all__ = ["software"]
 
-_PACKAGES = ("quietscope", "numpy", "torch", "onnxruntime", "onnxruntime-gpu", "zarr", "tensorstore", "pyzmq")
+_PACKAGES = (
+    "quietscope",
+    "numpy",
+    "torch",
+    "onnxruntime",
+    "onnxruntime-gpu",
+    "openvino",
+    "zarr",
+    "tensorstore",
+    "pyzmq",
+    "scikit-image",
+)
 
 
 def software() -> dict[str, str]:

@@ -49,6 +49,15 @@ def train_offline(settings: Settings, out: Path) -> int:
     with Display(console) as display:
         for channel, held in sorted(channels.items()):
             name = series.channels[channel] if channel < len(series.channels) else f"channel {channel}"
+            if not held.frames:
+                reasons = "; ".join(f"{n} frames: {reason}" for reason, n in held.refused.most_common(3))
+                console.print(
+                    f"no frame of channel {name} can be trained on ({reasons}); record with other settings",
+                    highlight=False,
+                    soft_wrap=True,
+                )
+                accepted.append(False)
+                continue
             judgement = _train(settings, out, display, held, channel=channel, name=name)
             accepted.append(judgement.accepted)
             verdicts[model_name(channel)] = {
@@ -95,11 +104,6 @@ def _collect(settings: Settings, console: Console) -> tuple[Series, dict[int, Co
 def _train(
     settings: Settings, out: Path, display: Display, held: Collected, *, channel: int, name: str
 ) -> Judgement:
-    if not held.frames:
-        reasons = "; ".join(f"{n} frames: {reason}" for reason, n in held.refused.most_common(3))
-        msg = f"no frame of channel {name} can be trained on ({reasons}); record with other settings"
-        raise RunError(msg)
-
     def emit(event: str, **fields: Any) -> None:
         display.event({"event": event, "from": "trainer", **fields})
 

@@ -58,11 +58,6 @@ class WorkQueue:
         self._cursor = 0
         self._checked_at = 0.0
 
-    @property
-    def under_way(self) -> int:
-        """Frames taken and not settled yet."""
-        return len(self._taken)
-
     def announce(self, key: FrameKey, received_ns: int) -> None:
         """A raw frame is in the store."""
         self._newest[key.c] = PendingFrame(0, key, received_ns)

@@ -10,7 +10,7 @@ import torch
 
 from quietscope.config.errors import ModelError
 from quietscope.config.settings import Settings
-from quietscope.models.hardware import multiplies_bfloat16
+from quietscope.models.hardware import move, trains_in_bfloat16
 from quietscope.models.method import Preparation
 from quietscope.models.networks import DenoisingUNet
 from quietscope.models.normalisation import Normaliser
@@ -55,9 +55,8 @@ def prepare(training_set: TrainingSet, settings: Settings, device: torch.device)
         raise ModelError(msg)
     normaliser = Normaliser.calibrate(options.normalisation, training_set.frames)
     choice = choose_pairs(training_set, normaliser, settings, multiple=inner.stride)
-    inner = inner.to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    precision = settings.training.precision
-    bfloat16 = precision == "bfloat16" or (precision == "auto" and multiplies_bfloat16(device))
+    inner = move(inner, device)
+    bfloat16 = trains_in_bfloat16(settings.training.precision, device)
     pairs = choice.pairs
     objective = PairObjective(
         inner,

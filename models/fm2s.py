@@ -22,7 +22,7 @@ from torch.nn import functional
 
 from quietscope.config.settings import Settings
 from quietscope.models.fm2s_noise import BlockNoise, MeasuredNoise
-from quietscope.models.hardware import multiplies_bfloat16
+from quietscope.models.hardware import move, trains_in_bfloat16
 from quietscope.models.median import median
 from quietscope.models.method import Preparation, TrueOutput
 from quietscope.models.noise import measure_noise
@@ -246,9 +246,8 @@ def prepare(training_set: TrainingSet, settings: Settings, device: torch.device)
             microscope = "confocal" if measure_noise(frames).independent else "wide-field"
         recipe = _SECOND_VERSION[microscope]
     network = FM2SNetwork(recipe.kernels, recipe.channels)
-    network = network.to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    precision = settings.training.precision
-    bfloat16 = precision == "bfloat16" or (precision == "auto" and multiplies_bfloat16(device))
+    network = move(network, device)
+    bfloat16 = trains_in_bfloat16(settings.training.precision, device)
     limits = _limits(frames[0].dtype, stream)
     noise: BlockNoise | MeasuredNoise = BlockNoise(
         recipe.gaussian, recipe.poisson, recipe.photons, recipe.levels, limits

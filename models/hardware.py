@@ -2,13 +2,16 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Literal
+from typing import Literal, TypeVar
 
 import torch
+from torch import nn
 
 from quietscope.config.errors import ModelError
 
-__all__ = ["choose_device", "multiplies_bfloat16", "thread_limit"]
+__all__ = ["choose_device", "move", "multiplies_bfloat16", "thread_limit", "trains_in_bfloat16"]
+
+Network = TypeVar("Network", bound=nn.Module)
 
 
 def choose_device(name: Literal["auto", "cpu", "cuda"]) -> torch.device:
@@ -37,6 +40,16 @@ def multiplies_bfloat16(device: torch.device) -> bool:
         return False
     capabilities = torch.cpu.get_capabilities()
     return bool(capabilities.get("amx_bf16") or capabilities.get("avx512_bf16"))
+
+
+def trains_in_bfloat16(precision: Literal["auto", "bfloat16", "float32"], device: torch.device) -> bool:
+    """Tell whether convolutions multiply in bfloat16: if it is asked for, or if ``"auto"`` gains by it."""
+    return precision == "bfloat16" or (precision == "auto" and multiplies_bfloat16(device))
+
+
+def move(network: Network, device: torch.device) -> Network:
+    """Move a network to a device, its weights in the order in which convolutions are fastest."""
+    return network.to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload,no-any-return]
 
 
 @contextmanager

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from quietscope.config.settings import Settings
-from quietscope.models.hardware import multiplies_bfloat16
+from quietscope.models.hardware import move, trains_in_bfloat16
 from quietscope.models.method import Preparation, TrueOutput
 from quietscope.models.normalisation import Normaliser
 from quietscope.models.patches import FrameStack, Places, turn
@@ -169,14 +169,12 @@ def prepare(training_set: TrainingSet, settings: Settings, device: torch.device)
         Ready to train.
     """
     options = settings.noise2sr
-    network = Noise2SRNetwork(options.width).to(device)
-    network = network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    network = move(Noise2SRNetwork(options.width), device)
     normaliser = Normaliser.calibrate("stream", training_set.frames)
     stack = FrameStack(
         training_set.frames, normaliser, patch=options.patch, multiple=2 * network.stride, together=False
     )
-    precision = settings.training.precision
-    bfloat16 = precision == "bfloat16" or (precision == "auto" and multiplies_bfloat16(device))
+    bfloat16 = trains_in_bfloat16(settings.training.precision, device)
     return Preparation(
         network=network,
         objective=_SubSampling(network, stack, batch=options.batch, bfloat16=bfloat16),

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from quietscope.config.settings import Settings
 from quietscope.models.calibration import Calibration
-from quietscope.models.hardware import multiplies_bfloat16
+from quietscope.models.hardware import move, trains_in_bfloat16
 from quietscope.models.hot_pixels import find_hot_pixels, repair
 from quietscope.models.method import Preparation
 from quietscope.models.noise import clean
@@ -99,9 +99,8 @@ def prepare(training_set: TrainingSet, settings: Settings, device: torch.device)
         estimate=options.estimate,
         width=options.width,
     )
-    network = network.to(device).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    precision = settings.training.precision
-    bfloat16 = precision == "bfloat16" or (precision == "auto" and multiplies_bfloat16(device))
+    network = move(network, device)
+    bfloat16 = trains_in_bfloat16(settings.training.precision, device)
     stack = FrameStack(frames, normaliser, patch=options.patch, multiple=network.stride, together=False)
     objective = PoissonObjective(
         network, stack, batch=options.batch, entropy=options.entropy, bfloat16=bfloat16

@@ -6,6 +6,7 @@ Events get lost (queues overflow, network shares send none), so nothing depends 
 import logging
 import os
 import threading
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -70,6 +71,10 @@ class Hints(FileSystemEventHandler):
         """Begin to listen; False, with a warning, if the system does not let us."""
         from watchdog.observers import Observer
 
+        # A folder that appears while its parent is being read is registered by watchdog twice, to the same effect.
+        warnings.filterwarnings(
+            "ignore", message="Callback with id", category=RuntimeWarning, module=r"watchdog\."
+        )
         observer = Observer()
         try:
             observer.schedule(self, str(self.root), recursive=self._recursive, event_filter=_EVENTS)

@@ -4,10 +4,8 @@ import csv
 import io
 import json
 import os
-import platform
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
@@ -18,10 +16,9 @@ from quietscope.daemon.evaluation.case import Case
 from quietscope.daemon.evaluation.columns import Column, present
 from quietscope.daemon.evaluation.contender import Contender
 from quietscope.daemon.evaluation.item import Published
+from quietscope.daemon.software import software
 
 __all__ = ["Report"]
-
-_PACKAGES = ("quietscope", "torch", "onnxruntime", "onnxruntime-gpu", "numpy", "scikit-image")
 
 
 @dataclass(frozen=True)
@@ -123,7 +120,7 @@ class Report:
         data = {
             "command": self.command,
             "machine": _machine(),
-            "versions": _versions(),
+            "versions": software(),
             "rows": [row.plain() for row in self._rows],
             "means": [row.plain() for row in means],
             "notes": self._notes,
@@ -142,7 +139,7 @@ class Report:
 
     def _markdown(self, means: Sequence[_Row]) -> str:
         columns = present(row.figures for row in (*self._rows, *means))
-        versions = ", ".join(f"{name} {number}" for name, number in _versions().items())
+        versions = ", ".join(f"{name} {number}" for name, number in software().items())
         parts = [f"`{self.command}`", f"{_machine()}. {versions}."]
         parts += [self.words] if self.words else []
         parts += [_table("case", columns, self._rows)] if self._rows else []
@@ -177,16 +174,4 @@ def _table(first: str, columns: Sequence[Column], rows: Sequence[_Row]) -> str:
 
 
 def _machine() -> str:
-    return f"{os.cpu_count()} cores, {platform.machine()}, {platform.system()}, Python {platform.python_version()}"
-
-
-def _versions() -> dict[str, str]:
-    return {name: version(name) for name in _PACKAGES if _installed(name)}
-
-
-def _installed(name: str) -> bool:
-    try:
-        version(name)
-    except PackageNotFoundError:
-        return False
-    return True
+    return f"{os.cpu_count()} cores"

@@ -102,10 +102,43 @@ def test_what_is_missing_is_named(images, tmp_path):
     assert "no readable frame" in done.stderr
 
 
-def test_a_model_that_is_not_there_leaves_the_frames_recorded_and_says_why(images, tmp_path):
+def test_a_model_that_is_not_there_refuses_what_is_stored_already(images, tmp_path):
     done = _quietscope(
         tmp_path, "denoise", images, "--model", tmp_path / "none.onnx", "--out", ".", "--name", "r"
     )
-    assert "there is no file" in done.stdout
-    with LedgerReader(tmp_path / "r" / "ledger.db") as ledger:
-        assert ledger.counts() == {"raw": 0, "denoised": 0, "skipped": COUNT}
+    assert done.returncode == 2
+    assert "there is no model at" in done.stdout + done.stderr
+    assert not (tmp_path / "r").exists()
+
+
+def test_an_unreadable_plane_of_a_run_does_not_stop_the_others(images, trained, tmp_path):
+    models, _ = trained
+    first = _quietscope(tmp_path, "denoise", images, "--model", models, "--out", ".", "--name", "first")
+    assert first.returncode == 0, first.stdout + first.stderr
+    store = tmp_path / "first" / "image.ome.zarr"
+    chunk = next(path for path in store.glob("raw/0/c/5/**/*") if path.is_file())
+    chunk.write_bytes(b"torn")
+    again = _quietscope(
+        tmp_path, "denoise", "first", "--model", models, "--out", ".", "--name", "again", "--json", "s.json"
+    )
+    summary = json.loads((tmp_path / "s.json").read_text())
+    assert summary["denoised"] == COUNT - 1
+    assert summary["rejected"] == {"unreadable": 1}
+    assert "rejected raw t5" in again.stdout
+
+
+def test_a_channel_that_cannot_be_trained_on_does_not_hold_up_the_others(tmp_path):
+    folder = tmp_path / "two"
+    folder.mkdir()
+    simulator = Simulator(
+        SimulatorSettings(height=128, width=128, photons=60, frames=COUNT, channels=("mitochondria",))
+    )
+    for t in range(COUNT):
+        signal = simulator.pixels(FrameKey(t))
+        stack = np.stack([np.zeros_like(signal), signal])
+        tifffile.imwrite(folder / f"cell_{t}.ome.tif", stack, metadata={"axes": "CYX"})
+    done = _quietscope(tmp_path, "train", folder, "--out", "models", *SMALL)
+    assert done.returncode == 1
+    assert "no frame of channel" in done.stdout
+    assert (tmp_path / "models" / "c1.onnx").exists()
+    assert list(json.loads((tmp_path / "models" / "models.json").read_text())) == ["c1.onnx"]
