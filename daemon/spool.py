@@ -1,27 +1,24 @@
 """Where frames wait on disk when the memory is full: appended to one file, taken out oldest first.
 
-A record is ``b"QSPL" + uint32 header length + JSON header + pixels``, so that a file left by a crash can be read
-again. Space is given back when the spool has been emptied.
+A file left by a crash can be read again (`quietscope.adapters.spool_record`). Space is given back when
+the spool has been emptied.
 """
 
-import json
 import os
-import struct
 import threading
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
-import numpy as np
+from numpy.typing import NDArray
 
 from quietscope.adapters.frame import Frame, FrameKey
+from quietscope.adapters.spool_record import from_record, read_records, to_record
 from quietscope.config import StoreError
 from quietscope.config.faultpoints import reach
 
 __all__ = ["Spool", "read_spool"]
-
-_HEAD = struct.Struct("<4sI")
-_MAGIC = b"QSPL"
 
 
 class Spool:
@@ -61,17 +58,15 @@ class Spool:
         quietscope.config.StoreError
             If the bound is reached or the disk refuses.
         """
-        header = json.dumps(
+        record = to_record(
             {
                 "key": list(frame.key),
-                "shape": list(frame.pixels.shape),
-                "dtype": frame.pixels.dtype.str,
                 "received_ns": frame.received_ns,
                 "exposure_ms": frame.exposure_ms,
                 "metadata": dict(frame.metadata),
-            }
-        ).encode()
-        record = _HEAD.pack(_MAGIC, len(header)) + header + np.ascontiguousarray(frame.pixels).tobytes()
+            },
+            frame.pixels,
+        )
         with self._lock:
             if self._end + len(record) > self._capacity:
                 msg = (
@@ -110,10 +105,7 @@ class Spool:
             start, length = self._index.popleft()
             self._in_hand += 1  # also if it cannot be read: then the file stays, for `resume`
             record = self._read(self._fd, start, length)
-        _, header_length = _HEAD.unpack_from(record)
-        return _frame(
-            bytes(record[_HEAD.size : _HEAD.size + header_length]), record[_HEAD.size + header_length :]
-        )
+        return _frame(*from_record(record))
 
     def _read(self, fd: int, start: int, length: int) -> bytearray:
         record = bytearray()
@@ -158,24 +150,10 @@ def read_spool(path: Path) -> Iterator[Frame]:
         The file.
     """
     with path.open("rb") as file:
-        while len(head := file.read(_HEAD.size)) == _HEAD.size:
-            magic, length = _HEAD.unpack(head)
-            header = file.read(length)
-            if magic != _MAGIC or len(header) < length:
-                return
-            try:
-                content = json.loads(header)
-                size = int(np.prod(content["shape"])) * np.dtype(content["dtype"]).itemsize
-            except (ValueError, KeyError, TypeError):
-                return
-            pixels = file.read(size)
-            if len(pixels) < size:
-                return
-            yield _frame(header, bytearray(pixels))
+        for fields, pixels in read_records(file):
+            yield _frame(fields, pixels)
 
 
-def _frame(header: bytes, pixels: bytearray) -> Frame:
-    content = json.loads(header)
-    plane = np.frombuffer(pixels, dtype=content["dtype"]).reshape(content["shape"])
-    key = FrameKey(*content["key"])
-    return Frame(plane, key, content["received_ns"], content["exposure_ms"], content["metadata"])
+def _frame(fields: Mapping[str, Any], pixels: NDArray[Any]) -> Frame:
+    key = FrameKey(*fields["key"])
+    return Frame(pixels, key, fields["received_ns"], fields["exposure_ms"], fields["metadata"])

@@ -1,24 +1,20 @@
 """Frames that neither the recorder nor the memory can take for the moment: they wait on disk, in the run's folder.
 
-The file has the form of the recorder's own spool, so that ``quietscope resume`` finds the frames there if the run dies.
+The file has the form of the recorder's own spool (`quietscope.adapters.spool_record`), so that ``quietscope resume``
+finds the frames there if the run dies.
 """
 
-import json
-import struct
 import tempfile
 import time
 from collections import deque
 from io import FileIO
 from pathlib import Path
 
-import numpy as np
-
 from quietscope.adapters.micromanager.messages import Message
+from quietscope.adapters.spool_record import from_record, to_record
 
 __all__ = ["Spill"]
 
-_HEAD = struct.Struct("<4sI")
-_MAGIC = b"QSPL"
 _FIELDS = ("key", "received_ns", "exposure_ms", "metadata")
 
 
@@ -55,10 +51,8 @@ class Spill:
         key = tuple(frame.fields["key"])
         if key in self._kept:  # taken out, and not known to be stored: it is still in the file
             return True
-        pixels = np.ascontiguousarray(frame.pixels)
-        header = {name: frame.fields[name] for name in _FIELDS}
-        text = json.dumps(header | {"shape": list(pixels.shape), "dtype": pixels.dtype.str}).encode()
-        record = b"".join((_HEAD.pack(_MAGIC, len(text)), text, pixels.tobytes()))
+        assert frame.pixels is not None  # only frames come here
+        record = to_record({name: frame.fields[name] for name in _FIELDS}, frame.pixels)
         if self._end + len(record) > self._capacity:
             return False
         try:
@@ -92,14 +86,12 @@ class Spill:
                 msg = f"{self.path} ends inside a frame; was it changed by hand?"
                 raise OSError(msg)
             view = view[count:]
-        _, size = _HEAD.unpack_from(record)
-        header = json.loads(bytes(record[_HEAD.size : _HEAD.size + size]))
-        pixels = np.frombuffer(record, header["dtype"], offset=_HEAD.size + size).reshape(header["shape"])
+        fields, pixels = from_record(record)
         if not self._index:
             self._file.truncate(0)
             self._end = 0
             self._kept.clear()
-        return Message("frame", {"kind": "raw", **{name: header[name] for name in _FIELDS}}, pixels)
+        return Message("frame", {"kind": "raw", **{name: fields[name] for name in _FIELDS}}, pixels)
 
     def close(self, *, keep: bool) -> None:
         """Close the file; it stays if it is to be kept and holds frames."""
