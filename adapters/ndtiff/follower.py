@@ -72,7 +72,6 @@ class Follower:
         self._stuck_s: float | None = None
         self._patience_s = settle_s
         self._problem = ""
-        self._named: set[str] = set()
         self._refused_in_a_row = 0
 
     def look(self, delivery: Delivery, *, ending: Callable[[], bool] = lambda: False) -> bool:
@@ -112,11 +111,10 @@ class Follower:
             return
         self.look_ahead(delivery)
         if self._problem:
-            self._refuse(delivery, self.folder.name, "truncated", self._problem)
+            delivery.reject(self._shown(self.folder.name), "truncated", self._problem)
         elif self._tail.problem and "byte" in self._tail.problem:
-            self._refuse(
-                delivery, INDEX_NAME, "unreadable", f"{self._tail.problem}; what lies behind cannot be found"
-            )
+            detail = f"{self._tail.problem}; what lies behind cannot be found"
+            delivery.reject(self._shown(INDEX_NAME), "unreadable", detail)
 
     def look_ahead(self, delivery: Delivery) -> bool:
         """Take whole images that are in the stack but not in the index yet; True if there were any.
@@ -246,11 +244,7 @@ class Follower:
         if reason in _INCOMPLETE:
             # Where one image has been waited for in vain, the next ones are not waited for before one is whole.
             self._patience_s = 0.0
-        self._refuse(delivery, entry.file, reason, f"{dict(entry.axes)}: {detail}")
+        place = ", ".join(f"{axis} {position}" for axis, position in entry.axes.items())
+        delivery.reject(f"{self._shown(entry.file)} ({place or entry.offset})", reason, detail)
         self._pass(entry)
         return True
-
-    def _refuse(self, delivery: Delivery, file: str, reason: str, detail: str) -> None:
-        if reason not in self._named:
-            self._named.add(reason)
-            delivery.reject(self._shown(file), reason, detail)

@@ -189,7 +189,9 @@ def test_a_listed_image_without_pixels_is_waited_for_and_then_named(tmp_path):
     stack.write_bytes(data)
     sink = once(tmp_path)
     assert sink.keys == [(0, 0, 0, 0)]
-    assert [(name, reason) for name, reason, _ in sink.rejected] == [("cell_NDTiffStack.tif", "truncated")]
+    assert [(name, reason) for name, reason, _ in sink.rejected] == [
+        (f"cell_NDTiffStack.tif (time {t})", "truncated") for t in range(1, 6)
+    ]
 
 
 def test_a_second_data_set_follows_in_time(tmp_path):
@@ -252,7 +254,9 @@ def test_colour_is_refused_in_words(tmp_path):
     writer.finish()
     sink = once(tmp_path)
     assert not sink.frames
-    assert [reason for _, reason, _ in sink.rejected] == ["unsupported"]
+    assert [(name, reason) for name, reason, _ in sink.rejected] == [
+        (f"cell_NDTiffStack.tif (time {t})", "unsupported") for t in range(3)
+    ]
     assert "RGB" in sink.rejected[0][2]
 
 
@@ -313,4 +317,4 @@ def test_pixels_are_those_that_ndstorage_reads(data_dir):
 def test_micro_managers_colour_tiles_are_refused(data_dir):
     sink = once(data_dir / "micromanager" / "ndtiff" / "v3" / "ndtiff3.2_magellan_explore_rgb")
     assert not sink.frames
-    assert [reason for _, reason, _ in sink.rejected] == ["unsupported"]
+    assert [reason for _, reason, _ in sink.rejected] == ["unsupported"] * 3
