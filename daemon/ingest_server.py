@@ -2,9 +2,7 @@
 
 import json
 import queue
-import re
 import threading
-import time
 from collections import OrderedDict
 from collections.abc import Callable
 from typing import Any
@@ -13,19 +11,21 @@ import zmq
 
 from quietscope.adapters.doorkeeper import Doorkeeper
 from quietscope.adapters.endpoints import bind
-from quietscope.adapters.frame import Frame, FrameKey, Pixels, Series
+from quietscope.adapters.frame import Frame, Pixels, Series
 from quietscope.adapters.ingest import decode_message, encode_message
 from quietscope.config import QuietscopeError, WireError
 from quietscope.config.system import SecuritySettings
+from quietscope.daemon import ingest_fields as fields
 from quietscope.daemon.committer import Committer
 from quietscope.daemon.intake import Intake
 from quietscope.daemon.ledger import EventRow, ModelRow, SkippedRow
-from quietscope.daemon.vault import Deposit, Judged, Provenance, Vault
+from quietscope.daemon.vault import Deposit, Vault
+from quietscope.daemon.waiting_room import WaitingRoom
 
 __all__ = ["IngestServer"]
 
 _REMEMBERED = 8192
-_LEAST, _MOST = -(2**63), 2**63 - 1
+_IDLE_MS, _RETRY_MS = 200, 10
 _Answer = tuple[bytes, int, str, str]
 
 
@@ -55,7 +55,7 @@ class IngestServer:
         security: SecuritySettings,
     ) -> None:
         self._intake = intake
-        self._vault = vault
+        self._waiting_room = WaitingRoom(vault)
         self._committer = committer
         self._on_trouble = on_trouble
         self._context = zmq.Context()
@@ -140,12 +140,14 @@ class IngestServer:
         poller.register(self._router, zmq.POLLIN)
         poller.register(self._awake, zmq.POLLIN)
         while not self._stop.is_set():
-            ready = dict(poller.poll(200))
+            ready = dict(poller.poll(_RETRY_MS if self._waiting_room else _IDLE_MS))
             if self._awake in ready:
                 self._empty(self._awake)
+            self._waiting_room.empty()
             self._speak()
             if self._router in ready:
                 self._listen()
+        self._waiting_room.empty()
         self._speak()
 
     @staticmethod
@@ -220,15 +222,15 @@ class IngestServer:
             case "frame" if pixels is not None:
                 self._frame(identity, number, header, pixels, stored)
             case "skip":
-                entries = [SkippedRow(_key(key), str(header["reason"])) for key in header["keys"]]
+                entries = [SkippedRow(fields.key(key), str(header["reason"])) for key in header["keys"]]
                 for entry in entries[:-1]:
                     self._committer.put(entry)
                 self._committer.put(entries[-1], stored)
             case "model":
-                _check_path(header["path"])
+                fields.check_model_path(header["path"])
                 self._committer.put(
                     ModelRow(
-                        str(header["model_id"]), _whole(header["channel"]), bool(header["accepted"]),
+                        str(header["model_id"]), fields.whole(header["channel"]), bool(header["accepted"]),
                         header["path"], str(header["reason"]), dict(header["figures"]),
                     ),
                     lambda: self._model_is_recorded(identity, number, header),
@@ -259,12 +261,14 @@ class IngestServer:
         pixels: Pixels,
         stored: Callable[[], None],
     ) -> None:
-        key = _key(header["key"])
+        def refuse(error: QuietscopeError) -> None:
+            self._answer(identity, number, "rejected", str(error))
+
         exposure = header.get("exposure_ms")
         frame = Frame(
             pixels.astype(pixels.dtype.newbyteorder("="), copy=False),
-            key,
-            _whole(header["received_ns"]),
+            fields.key(header["key"]),
+            fields.whole(header["received_ns"]),
             None if exposure is None else float(exposure),
             dict(header.get("metadata") or {}),
         )
@@ -273,58 +277,9 @@ class IngestServer:
                 status = "closed" if self._intake.ended.is_set() else "rejected"
                 self._answer(identity, number, status, "see the recorder's log")
         elif header["kind"] == "denoised":
-            self._made(Deposit(frame, _provenance(header), stored))
+            self._waiting_room.put(Deposit(frame, fields.provenance(header), stored), refuse)
         elif header["kind"] == "trust":
-            judged = Judged(_light(header["light"]), str(header["reason"]), dict(header["figures"]))
-            self._made(Deposit(frame, judged, stored))
+            self._waiting_room.put(Deposit(frame, fields.judged(header), stored), refuse)
         else:
             msg = f"kind {header['kind']!r} of a frame is not 'raw', 'denoised' or 'trust'"
             raise WireError(msg)
-
-    def _made(self, deposit: Deposit) -> None:
-        # Senders hold back by their byte budget, so the wait is short unless the disk stalls.
-        deadline = time.monotonic() + 30.0
-        while not self._vault.deposit(deposit, timeout_s=0.2):
-            self._speak()
-            if self._vault.closed or time.monotonic() > deadline:
-                msg = f"no room for a frame made of {deposit.frame.key} within 30 s; send it again"
-                raise WireError(msg)
-
-
-def _key(values: list[int]) -> FrameKey:
-    if len(values) != 4 or any(type(n) is not int for n in values):
-        msg = f"key {values!r} must be four integers [t, c, z, p]"
-        raise WireError(msg)
-    return FrameKey(*map(_whole, values))
-
-
-def _whole(value: int) -> int:
-    """A whole number that the ledger can hold."""
-    number = int(value)
-    if not _LEAST <= number <= _MOST:
-        msg = f"{str(value)[:40]} is no number of 64 bits"
-        raise WireError(msg)
-    return number
-
-
-def _light(value: object) -> str:
-    if value not in ("green", "yellow", "red"):
-        msg = f"light {value!r} is not 'green', 'yellow' or 'red'"
-        raise WireError(msg)
-    return str(value)
-
-
-def _check_path(path: object) -> None:
-    """Refuse a model file that does not lie in the run's folder of models."""
-    if path is not None and not (
-        isinstance(path, str) and re.fullmatch(r"models/[A-Za-z0-9][A-Za-z0-9._-]*", path)
-    ):
-        msg = f"the model's path is {path!r}; a run takes models from its own folder only: models/NAME.onnx"
-        raise WireError(msg)
-
-
-def _provenance(header: dict[str, Any]) -> Provenance:
-    published = header.get("published_ns")
-    return Provenance(
-        str(header["model_id"]), None if published is None else _whole(published), bool(header.get("live"))
-    )

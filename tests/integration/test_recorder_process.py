@@ -257,3 +257,25 @@ def test_the_sender_of_the_documentation_works(recorder, tmp_path):
         np.testing.assert_array_equal(
             StoreReader(one.run.root).read("raw", FrameKey(t)), np.full((64, 64), 100 + t)
         )
+
+
+def test_what_waits_for_memory_does_not_keep_others_waiting(recorder, monkeypatch):
+    monkeypatch.setenv("QUIETSCOPE_FAULTS", "store.write=slow:0.4")
+    one = recorder("recorder.ring_mb=0.01", "recorder.writers=1")
+    order = []
+    with IngestClient(one.endpoint, sender="test") as client:
+        client.send("series", series=SERIES)
+        client.send_frame(FrameKey(0), pixels(0))
+        made = [
+            client.send_frame(FrameKey(t), pixels(t), kind="denoised", model_id="m", live=False)
+            for t in range(5)
+        ]
+        raw = client.send_frame(FrameKey(1), pixels(1))
+        word = client.send("event", level="info", text="a word in between")
+        while len(order) < 9:
+            order += [(ack.number, ack.status) for ack in client.poll(timeout_s=30)]
+    assert {status for _, status in order} == {"stored"}
+    numbers = [number for number, _ in order]
+    assert numbers.index(word) < numbers.index(made[2])
+    assert {*made, raw, word} < set(numbers)
+    assert one.finish() == 0
