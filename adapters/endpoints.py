@@ -7,7 +7,7 @@ import zmq
 
 from quietscope.config.errors import WireError
 
-__all__ = ["bind", "local_endpoint"]
+__all__ = ["bind", "is_this_computer", "local_endpoint"]
 
 
 def bind(socket: "zmq.Socket[bytes]", endpoint: str, setting: str, *, secured: bool = False) -> str:
@@ -45,7 +45,7 @@ def bind(socket: "zmq.Socket[bytes]", endpoint: str, setting: str, *, secured: b
             f"{setting} = {endpoint!r} is no address; write tcp://HOST:PORT, for example tcp://127.0.0.1:5555"
         )
         raise WireError(msg)
-    if not secured and not _is_loopback(host):
+    if not secured and not is_this_computer(host):
         msg = (
             f"{setting} = {endpoint!r} could be reached from other computers, which needs CURVE keys. "
             "Make them with `quietscope keys new FOLDER` and set security.keys = 'FOLDER', or set "
@@ -71,7 +71,8 @@ def local_endpoint(endpoint: str) -> str:
     return endpoint.replace("tcp://0.0.0.0:", "tcp://127.0.0.1:")
 
 
-def _is_loopback(host: str) -> bool:
+def is_this_computer(host: str) -> bool:
+    """Tell whether a name or address can only be reached from this computer."""
     if host == "localhost":
         return True
     try:

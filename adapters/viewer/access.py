@@ -10,7 +10,9 @@ from urllib.parse import parse_qs, urlsplit
 from starlette.responses import PlainTextResponse, RedirectResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-__all__ = ["Access", "is_this_computer"]
+from quietscope.adapters.endpoints import is_this_computer
+
+__all__ = ["Access"]
 
 _HEADERS = {
     # No page of ours may load or call anything but this server.
@@ -21,16 +23,6 @@ _HEADERS = {
     b"cross-origin-resource-policy": b"same-origin",
     b"cache-control": b"no-cache",
 }
-
-
-def is_this_computer(host: str) -> bool:
-    """Whether a name or address can only be reached from this computer."""
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 class Access:

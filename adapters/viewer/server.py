@@ -14,7 +14,8 @@ from starlette.routing import Mount, WebSocketRoute
 from starlette.staticfiles import StaticFiles
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
-from quietscope.adapters.viewer.access import Access, is_this_computer
+from quietscope.adapters.endpoints import is_this_computer
+from quietscope.adapters.viewer.access import Access
 from quietscope.adapters.viewer.archive import Archive, Snapshot
 from quietscope.adapters.viewer.hub import Hub
 from quietscope.adapters.viewer.pictures import Picture
