@@ -149,8 +149,16 @@ class Taker:
     def _take(self, record: FileRecord, file: BinaryIO, *, give_up: bool) -> bool:
         """Take planes; True if complete planes were left for later."""
         record.vanished_s = None
-        if not self._is_same(record, file):
+        if record.suspect and self._is_same(record, file) is None:
             return False
+        before = record.taken
+        waiting = self._take_new(record, file, give_up=give_up)
+        if record.first is None or record.problem or waiting or not before or record.taken > before:
+            return waiting
+        # It has changed without bringing anything new: it was written again, and was larger or not yet whole before.
+        return self._is_same(record, file) is False and self._take_new(record, file, give_up=give_up)
+
+    def _take_new(self, record: FileRecord, file: BinaryIO, *, give_up: bool) -> bool:
         try:
             contents = self._look_into(record, file)
         except FrameError as error:
@@ -169,23 +177,36 @@ class Taker:
                 break
         return bool(contents.beyond) and not give_up
 
-    def _is_same(self, record: FileRecord, file: BinaryIO) -> bool:
-        """Whether what was taken of a file is still in it; a file written again is forgotten, so that it is taken anew.
+    def _is_same(self, record: FileRecord, file: BinaryIO) -> bool | None:
+        """Whether what was taken of a file is still in it; None while that cannot be told.
 
-        False while that cannot be told.
+        A file that was written again is forgotten, so that it is taken anew.
         """
-        if record.first is None or not record.suspect:
-            return True
-        try:
-            same = _digest(read_plane(file, record.first)) == record.digest
-        except (FrameError, OSError):
-            record.problem, record.reason = "it is being written again", "truncated"
-            return False
+        same = True
+        if record.first is not None:
+            try:
+                same = _digest(self._first_plane(record, file)) == record.digest
+            except (FrameError, OSError):
+                record.problem, record.reason, record.suspect = "it is being written again", "truncated", True
+                return None
         if not same:
             _LOG.info("%s has been written again under its name: taken as new", record.shown)
             record.forget()
         record.suspect = False
-        return True
+        return same
+
+    def _first_plane(self, record: FileRecord, file: BinaryIO) -> Pixels:
+        """Pixels that are now where those of the first plane were, which may lie elsewhere by now."""
+        assert record.first is not None
+        try:
+            return read_plane(file, record.first)
+        except FrameError:
+            name = record.name.rpartition("/")[2]
+            again = look_into(file, name, wanted=record.first.index, stack_axes=self._settings.stack_axes)
+            first = next(iter(again.planes), None)
+            if not isinstance(first, Plane):
+                raise
+            return read_plane(file, first)
 
     def _take_one(self, record: FileRecord, file: BinaryIO, found: Plane | Refusal, *, give_up: bool) -> bool:
         """Deal with one plane; False if it has to be tried again."""
