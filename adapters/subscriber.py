@@ -180,15 +180,6 @@ class Subscriber:
                 )
                 raise WireTimeoutError(msg)
 
-    def choose(self, kinds: Collection[FrameKind]) -> None:
-        """Take frames of these kinds from now on; a frame of another that is under way may still come."""
-        before, after = self._topics, self._topics.of_kinds(kinds)
-        for prefix in set(after.prefixes()) - set(before.prefixes()):
-            self._socket.setsockopt(zmq.SUBSCRIBE, prefix)
-        for prefix in set(before.prefixes()) - set(after.prefixes()):
-            self._socket.setsockopt(zmq.UNSUBSCRIBE, prefix)
-        self._topics = after
-
     def close(self) -> None:
         """Leave; returns at once."""
         self._context.destroy(linger=0)
@@ -254,10 +245,6 @@ class _Topics:
         self._kinds = tuple(kinds)
         self._channels = channels
         self._exact = None if channels is None else {frame_topic(k, c) for k in kinds for c in channels}
-
-    def of_kinds(self, kinds: Collection[FrameKind]) -> "_Topics":
-        """The same channels of other kinds."""
-        return _Topics(kinds, self._channels)
 
     def prefixes(self) -> list[bytes]:
         """Subscriptions to make."""

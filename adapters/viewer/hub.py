@@ -14,7 +14,7 @@ from quietscope.config.errors import QuietscopeError, WireTimeoutError
 
 __all__ = ["Hub"]
 
-_KINDS: tuple[FrameKind, ...] = ("raw", "denoised", "preview")
+_KINDS: tuple[FrameKind, ...] = ("raw", "denoised", "preview", "trust")
 _RAW_KEPT = 3
 _ALONE_NS = 2_000_000_000
 """A raw frame is shown alone where nothing denoised has come for so long."""
@@ -44,7 +44,6 @@ class Hub:
         self._raw: dict[int, dict[FrameKey, Pixels]] = {}
         self._processed_at: dict[int, int] = {}
         self._trust: dict[int, ReceivedFrame] = {}
-        self._asking: set[object] = set()
         self._thread = threading.Thread(target=self._run, name="viewer-hub")
         self._thread.start()
 
@@ -55,11 +54,6 @@ class Hub:
                 return
             self._endpoint = endpoint
         self._changed.set()
-
-    def ask_for_trust(self, who: object, *, asks: bool) -> None:
-        """Take trust maps from the wire as long as anybody asks for them."""
-        with self._lock:
-            (self._asking.add if asks else self._asking.discard)(who)
 
     def newest(self, channel: int) -> tuple[int, Picture] | None:
         """Serial number and newest picture of a channel, or None; a trust map that joins it leaves the number."""
@@ -90,13 +84,7 @@ class Hub:
                 self._changed.wait(1.0)
 
     def _listen(self, frames: Subscriber) -> None:
-        with_trust = False
         while not self._changed.is_set():
-            with self._lock:
-                asked = bool(self._asking)
-            if asked != with_trust:
-                frames.choose((*_KINDS, "trust") if asked else _KINDS)
-                with_trust = asked
             try:
                 frame = frames.receive()
             except WireTimeoutError:

@@ -86,7 +86,6 @@ class Session:
         try:
             done, _ = await asyncio.wait({sender, receiver}, return_when=asyncio.FIRST_COMPLETED)
         finally:
-            self._hub.ask_for_trust(self, asks=False)
             for task in (sender, receiver):
                 task.cancel()
             await asyncio.gather(sender, receiver, return_exceptions=True)
@@ -112,7 +111,6 @@ class Session:
     def _want(self, wanted: Wanted) -> None:
         old = self._wanted
         self._wanted = wanted
-        self._hub.ask_for_trust(self, asks=wanted.follow and "trust" in wanted.streams)
         if old is None or (old.streams, old.detail) != (wanted.streams, wanted.detail):
             self._shown.clear()
         self._shown = {c: what for c, what in self._shown.items() if c in wanted.channels}
@@ -140,16 +138,16 @@ class Session:
             key = live[1].key if live is not None else self._stored_key(wanted, channel)
             if key is None:
                 continue
-            trusted = live is not None and "trust" in wanted.streams and "trust" in live[1].planes
-            shown = _Shown(key, None if live is None else live[0], self._report.denoised, trusted=trusted)
+            judged = live is not None and live[1].light is not None
+            shown = _Shown(key, None if live is None else live[0], self._report.denoised, judged=judged)
             old = self._shown.get(channel)
             if shown.is_as_good_as(old):
                 continue
-            adds = shown.only_adds_trust_to(old)
+            adds = shown.only_adds_verdict_to(old)
             picture = await asyncio.to_thread(self._fetch, key, None if live is None else live[1], wanted)
-            judged = picture.light is not None or "trust" not in wanted.streams
+            final = picture.light is not None or "trust" not in wanted.streams
             content = (*sorted(picture.planes), picture.light)
-            self._shown[channel] = replace(shown, complete=judged and not picture.note, content=content)
+            self._shown[channel] = replace(shown, complete=final and not picture.note, content=content)
             if live is None and old is not None and (old.key, old.content) == (key, content):
                 continue  # looked again, found nothing new
             self._last_channel = channel
@@ -198,12 +196,13 @@ class Session:
     async def _send_picture(
         self, picture: Picture, wanted: Wanted, *, refine: bool = False, adds: bool = False
     ) -> None:
-        chosen = picture.only(("trust",) if adds else wanted.streams)
-        side = max((max(plane.shape) for plane in chosen.planes.values()), default=1)
+        whole = picture.only(wanted.streams)
+        chosen = whole.only(("trust",)) if adds else whole
+        side = max((max(plane.shape) for plane in whole.planes.values()), default=1)
         least = -(-side // wanted.max_side)
         factor = least
         if wanted.detail == "auto" and not refine:
-            factor = max(least, self._link.factor(plane_nbytes(chosen)))
+            factor = max(least, self._link.factor(plane_nbytes(whole)))
         if factor > least:
             self._coarse[picture.key.c] = time.monotonic(), picture
         elif not adds:
@@ -229,20 +228,20 @@ class _Shown:
     serial: int | None
     denoised: int
     complete: bool = True
-    trusted: bool = False
-    """Whether a trust map from the wire was with it."""
+    judged: bool = False
+    """Whether a light from the wire was with it."""
 
     content: tuple[str | None, ...] = ()
     """Names of its planes, and its light."""
 
     def is_as_good_as(self, old: "_Shown | None") -> bool:
         """Whether sending it would bring nothing new; a stored plane may have been denoised meanwhile."""
-        if old is None or (self.key, self.serial, self.trusted) != (old.key, old.serial, old.trusted):
+        if old is None or (self.key, self.serial, self.judged) != (old.key, old.serial, old.judged):
             return False
         return old.complete or self.denoised == old.denoised
 
-    def only_adds_trust_to(self, old: "_Shown | None") -> bool:
-        """Whether the browser has everything but the trust map."""
+    def only_adds_verdict_to(self, old: "_Shown | None") -> bool:
+        """Whether the browser has everything but the light and the trust map."""
         if old is None or (self.key, self.serial) != (old.key, old.serial):
             return False
-        return self.trusted and not old.trusted
+        return self.judged and not old.judged
