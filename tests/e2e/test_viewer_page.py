@@ -183,7 +183,7 @@ def test_nothing_is_asked_of_any_other_computer(tmp_path, closing):
     assert any("Content Security Policy" in words for words in browser.complaints)
 
 
-def test_doubtful_places_are_marked_live_with_the_reason(tmp_path, closing):
+def test_the_light_comes_live_and_doubtful_places_are_marked_when_asked(tmp_path, closing):
     side = 256
     root = make_run(tmp_path / "run", side=side, frames=1)
     publisher = closing(LivePublisher(root, side=side))
@@ -191,15 +191,15 @@ def test_doubtful_places_are_marked_live_with_the_reason(tmp_path, closing):
     browser = closing(Chromium(1280, 800))
     browser.open(view.url)
     browser.wait("document.querySelector('#image').dataset.shown")
-    browser.press("t")
-    time.sleep(1)  # the publisher has heard that somebody wants trust
     publisher.publish(1, 2, kinds=("raw", "denoised"))
     browser.wait("document.querySelector('#image').dataset.shown === '1/0/raw+denoised'")
-    before = stage_pixels(browser).astype(int)
+    assert browser.evaluate("document.querySelector('#trust').hidden")
     publisher.publish(1, 2, kinds=("trust",))
+    browser.wait("document.querySelector('#trust').innerText.includes('Doubtful places: doubt')")
+    before = stage_pixels(browser).astype(int)
+    browser.press("t")
     browser.wait("document.querySelector('#image').dataset.shown === '1/0/raw+denoised+trust'")
     marked = stage_pixels(browser).astype(int)
-    assert "Doubtful places: doubt" in browser.evaluate("document.querySelector('#trust').innerText")
     assert "doubt" in browser.evaluate("document.querySelector('#caption-denoised').innerText")
     raw, denoised = (slice(300, 600), slice(20, 460)), (slice(300, 600), slice(500, 940))
     np.testing.assert_array_equal(marked[raw], before[raw])

@@ -2,6 +2,7 @@
 
 import { ChannelList } from "./channels.js";
 import { Charts } from "./charts.js";
+import { MARKS, standIn, verdicts, worst } from "./doubts.js";
 import { clock, count, duration, length, number, roundLength } from "./format.js";
 import { Link } from "./link.js";
 import { saveFilm, savePicture } from "./saving.js";
@@ -13,9 +14,6 @@ const find = (id) => document.getElementById(id);
 const LAYOUTS = ["side", "divider", "raw", "denoised"];
 const STREAMS = ["raw", "denoised", "preview"];
 const EVENTS_SHOWN = 200;
-// Trust is 255 without any deviation and 0 at the limit of chance; half-way to the limit is everyday noise and stays clear.
-const DOUBT = { limits: [128, 0], colour: [1, 0.42, 0.08], veil: 0.65 };
-const LIGHTS = { green: "Trustworthy", yellow: "Doubtful places", red: "Doubtful as a whole" };
 
 const saved = JSON.parse(localStorage.getItem("quietscope") ?? "{}");
 const remember = (changes) => localStorage.setItem("quietscope", JSON.stringify(Object.assign(saved, changes)));
@@ -27,6 +25,7 @@ let layout = LAYOUTS.includes(saved.layout) ? saved.layout : "side";
 let doubt = saved.doubt === true;   // whether doubtful places are marked
 let split = 0.5, report = null, connected = false, dirty = true, pointer = null, panels = [], filming = false;
 let delays = [];
+let lastEvent = -1;
 
 let stage;
 try {
@@ -75,12 +74,14 @@ async function takePicture(picture) {
   if (picture.live && !timeline.follow) return;
   const channel = channels.channels[picture.key.c];
   if (!channel) return;
-  if (picture.adds && !completed(picture, pictures.get(picture.key.c))) return;
+  const added = picture.planes, before = pictures.get(picture.key.c);
+  if (picture.adds && !completed(picture, before)) return;
+  standIn(picture, before, redraw);
   pictures.set(picture.key.c, picture);
   const processed = picture.planes.get("denoised") ?? picture.planes.get("preview");
   for (const [side, plane] of [["raw", picture.planes.get("raw")], ["denoised", processed], ["trust", picture.planes.get("trust")]]) {
-    if (plane) stage.upload(`${side}/${picture.key.c}`, plane);
-    else stage.drop(`${side}/${picture.key.c}`);
+    if (plane && [...added.values()].includes(plane)) stage.upload(`${side}/${picture.key.c}`, plane);
+    else if (!plane) stage.drop(`${side}/${picture.key.c}`);
   }
   const any = processed ?? picture.planes.get("raw");
   if (any) view.setSize(any.fullWidth, any.fullHeight);
@@ -136,13 +137,13 @@ function paint() {
       limits: channel.shown(panel.side, channels.linked),
       colour: channel.colour,
     }));
-    if (panel.side === "denoised" && doubt) panel.layers.push(...shownPictures().map(({ key }) => ({ texture: `trust/${key.c}`, ...DOUBT })));
+    if (panel.side === "denoised" && doubt) panel.layers.push(...shownPictures().map(({ key }) => ({ texture: `trust/${key.c}`, ...MARKS })));
   }
   const ground = getComputedStyle(document.documentElement).getPropertyValue("--stage").trim();
   const rgb = [1, 3, 5].map((i) => parseInt(ground.slice(i, i + 2), 16) / 255);
-  stage.draw(panels, view.zoom, rgb, view.size);
+  stage.draw(pictures.size ? panels : [], view.zoom, rgb, view.size);
   captions(ratio);
-  verdicts();
+  refreshDoubts();
   scaleBar(ratio);
   readout();
   find("notice").hidden = pictures.size > 0;
@@ -153,27 +154,10 @@ function paint() {
 const shownPictures = () => channels.channels.filter((c) => c.visible).map((c) => pictures.get(c.index)).filter(Boolean);
 
 /** The traffic lights of what is on the screen, with their reasons. */
-function verdicts() {
-  const judged = shownPictures().filter((picture) => picture.light);
-  find("trust").hidden = !judged.length && !doubt;
-  const line = (light, name, words) => {
-    const item = document.createElement("li"), text = document.createElement("span");
-    item.dataset.light = light;
-    text.append(Object.assign(document.createElement("b"), { textContent: name }), words ? `: ${words}` : "");
-    item.append(text);
-    return item;
-  };
-  const lines = judged.map(({ key, light, reason }) => {
-    const channel = channels.channels.length > 1 ? `${channels.channels[key.c].name}, ` : "";
-    return line(light, channel ? channel + LIGHTS[light].toLowerCase() : LIGHTS[light], reason);
-  });
-  find("verdicts").replaceChildren(...(lines.length ? lines : [line("", "Not judged", "this frame has no trust map")]));
-}
-
-/** The worst light of several pictures, with its words. */
-function worst(shown) {
-  const order = Object.keys(LIGHTS);
-  return shown.filter((picture) => picture.light).sort((a, b) => order.indexOf(b.light) - order.indexOf(a.light))[0];
+function refreshDoubts() {
+  const shown = shownPictures();
+  find("trust").hidden = !doubt && !worst(shown);
+  find("verdicts").replaceChildren(...verdicts(shown, channels.channels.map((channel) => channel.name)));
 }
 
 function captions(ratio) {
@@ -261,10 +245,11 @@ function refreshState() {
     : !report ? ["waiting", "Waiting for the run"]
     : live && timeline.follow ? ["live", report.progress ? `Live, ${report.progress}` : "Live"]
     : live ? ["paused", `Recording goes on, you look at t ${timeline.t}`]
+    : !report.lengths.t ? ["waiting", "No frames yet"]
     : ["ended", "Recorded"];
   state.dataset.kind = kind;
   state.querySelector("span").textContent = text;
-  if (report) find("run-name").textContent = report.name;
+  if (report) Object.assign(find("run-name"), { textContent: report.name, title: report.name });
   document.title = report ? `${pictures.size ? `t ${timeline.key?.t} · ` : ""}${report.name} · quietscope` : "quietscope";
 }
 
@@ -290,6 +275,8 @@ function refreshFigures() {
 function addEvents(events) {
   const list = find("events");
   for (const event of events) {
+    if (event.number <= lastEvent) continue; // after a lost connection the server tells everything again
+    lastEvent = event.number;
     const item = document.createElement("li");
     const time = Object.assign(document.createElement("time"), { textContent: clock(event.time_ms), title: new Date(event.time_ms).toLocaleString() });
     item.append(time, Object.assign(document.createElement("span"), { className: event.level, textContent: event.text }));
