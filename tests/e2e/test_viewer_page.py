@@ -127,21 +127,35 @@ def test_recorded_frames_contrast_layouts_and_saving(tmp_path, closing):
     browser.wait("document.querySelector('.chip.auto').getAttribute('aria-pressed') === 'true'")
 
     browser.press("p")
-    png = wait_for_file(browser, "run_t1.png")
+    png = saved_image(browser, "run_t1.png")
     assert png.size == (964, 700)
-    browser.press("m")
-    gif = wait_for_file(browser, "run.gif")
+    choose_film(browser, 0)
+    gif = saved_image(browser, "run.gif")
     assert gif.n_frames == 4
+    choose_film(browser, 1)
+    video = wait_for_file(browser, "run.mp4", "run.webm")
     assert browser.complaints == []
+    browser.open(video.as_uri())
+    size = browser.wait("(v => v.readyState >= 2 && [v.videoWidth, v.videoHeight])(document.querySelector('video'))")
+    assert size == [gif.width & ~1, gif.height & ~1]
 
 
-def wait_for_file(browser, name):
-    path = browser.downloads / name
+def choose_film(browser, number):
+    browser.press("m")
+    browser.evaluate(f"document.querySelectorAll('.choices button')[{number}].click()")
+
+
+def saved_image(browser, name):
+    return Image.open(io.BytesIO(wait_for_file(browser, name).read_bytes()))
+
+
+def wait_for_file(browser, *names):
+    """Wait until one of the files has been saved; its path."""
     deadline = time.monotonic() + 30
-    while not path.exists():
-        assert time.monotonic() < deadline, f"{name} was not saved"
+    while not (found := [path for name in names if (path := browser.downloads / name).exists()]):
+        assert time.monotonic() < deadline, f"{names} was not saved"
         time.sleep(0.05)
-    return Image.open(io.BytesIO(path.read_bytes()))
+    return found[0]
 
 
 def test_a_page_left_at_an_earlier_time_stays_there_and_follows_again_when_asked(tmp_path, closing):

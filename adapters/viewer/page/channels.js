@@ -1,7 +1,8 @@
 // The list of channels: visibility, colour, contrast, histogram.
 
 import { counts, distribution, Limits } from "./contrast.js";
-import { number } from "./format.js";
+import { greyLevel } from "./format.js";
+import { openMenu } from "./menu.js";
 
 export const COLOURS = [
   ["Grey", [1, 1, 1]], ["Green", [0, 1, 0]], ["Magenta", [1, 0, 1]], ["Cyan", [0, 1, 1]], ["Yellow", [1, 1, 0]],
@@ -10,6 +11,13 @@ export const COLOURS = [
 const FIRST = [1, 2, 3, 4, 5, 6, 7, 0];
 
 const css = (colour) => `rgb(${colour.map((v) => Math.round(255 * v)).join(" ")})`;
+
+/** A channel's colour as CSS, such that it can be seen on the panel. */
+export function legible(colour) {
+  const light = document.documentElement.dataset.theme === "light";
+  const isGrey = colour.every((v) => v === 1);
+  return css(light && isGrey ? [0.45, 0.47, 0.5] : light ? colour.map((v) => 0.82 * v) : colour.map((v) => 0.25 + 0.55 * v));
+}
 
 export class Channel {
   constructor(index, name, alone) {
@@ -105,7 +113,6 @@ export class ChannelList {
       <div class="limits"><input class="low" aria-label="Darkest grey level"><input class="high" aria-label="Brightest grey level"></div>`;
     const find = (selector) => root.querySelector(selector);
     const card = { root, channel, canvas: find("canvas"), low: find(".low"), high: find(".high"), auto: find(".auto"), swatch: find(".swatch"), name: find(".name") };
-    card.name.title = `Show or hide (${channel.index + 1})`;
     card.name.onclick = () => this.toggle(channel.index);
     card.swatch.onclick = () => this.choose(card);
     card.auto.onclick = () => {
@@ -157,21 +164,12 @@ export class ChannelList {
   }
 
   choose(card) {
-    document.querySelector(".palette")?.remove();
-    const palette = document.createElement("div");
-    palette.className = "palette";
-    for (const [name, colour] of COLOURS) {
-      const button = document.createElement("button");
-      Object.assign(button, { title: name, ariaLabel: name });
+    openMenu(card.swatch, "palette", COLOURS.map(([name, colour]) => {
+      const button = Object.assign(document.createElement("button"), { title: name, ariaLabel: name });
       button.style.background = css(colour);
-      button.onclick = () => { card.channel.colour = colour; palette.remove(); this.refresh(); this.changed(); };
-      palette.append(button);
-    }
-    document.body.append(palette);
-    const box = card.swatch.getBoundingClientRect();
-    palette.style.top = `${box.bottom + 6}px`;
-    palette.style.left = `${Math.min(box.left, innerWidth - palette.offsetWidth - 8)}px`;
-    setTimeout(() => addEventListener("pointerdown", (e) => palette.contains(e.target) || palette.remove(), { once: true }));
+      button.onclick = () => { card.channel.colour = colour; this.refresh(); this.changed(); };
+      return button;
+    }));
   }
 
   /** Bring all cards up to date. */
@@ -180,11 +178,11 @@ export class ChannelList {
       const { channel } = card;
       const [low, high] = channel.shown("denoised", true);
       card.root.classList.toggle("off", !channel.visible);
-      card.name.textContent = channel.name;
+      Object.assign(card.name, { textContent: channel.name, title: `${channel.name}: show or hide (${channel.index + 1})` });
       card.swatch.style.background = css(channel.colour);
       card.auto.setAttribute("aria-pressed", channel.limits.denoised.automatic);
-      if (document.activeElement !== card.low) card.low.value = number(low, 4);
-      if (document.activeElement !== card.high) card.high.value = number(high, 4);
+      if (document.activeElement !== card.low) card.low.value = greyLevel(low, high - low);
+      if (document.activeElement !== card.high) card.high.value = greyLevel(high, high - low);
       this.draw(card, low, high);
     }
   }
@@ -208,10 +206,7 @@ export class ChannelList {
       pen.lineTo(width, height);
       if (fill) { pen.fillStyle = fill; pen.fill(); } else { pen.lineWidth = ratio; pen.strokeStyle = style.getPropertyValue("--faint"); pen.stroke(); }
     };
-    const light = document.documentElement.dataset.theme === "light";
-    const isGrey = channel.colour.every((v) => v === 1);
-    const colour = light && isGrey ? [0.45, 0.47, 0.5] : light ? channel.colour.map((v) => 0.82 * v) : channel.colour.map((v) => 0.25 + 0.55 * v);
-    if (channel.distributions.denoised) trace(channel.distributions.denoised, css(colour));
+    if (channel.distributions.denoised) trace(channel.distributions.denoised, legible(channel.colour));
     if (channel.distributions.raw) trace(channel.distributions.raw, null);
     pen.fillStyle = style.getPropertyValue("--text");
     for (const level of [low, high]) {

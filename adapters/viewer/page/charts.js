@@ -6,8 +6,9 @@ import { clock, duration, number } from "./format.js";
 const colour = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
 
 class Chart {
-  constructor(root, { title, words, place, zero }) {
+  constructor(root, { title, words, place, zero, paint }) {
     this.words = words;
+    this.paint = paint;
     this.place = place;
     this.root = document.createElement("div");
     this.root.className = "chart";
@@ -24,7 +25,7 @@ class Chart {
     this.plot?.destroy();
     this.series = count;
     const lines = Array.from({ length: count }, (_, i) => ({
-      stroke: () => (i === 0 ? colour("--curve") : i === 1 ? colour("--warn") : colour("--accent")),
+      stroke: () => this.colour(i),
       width: 1.5, points: { show: false }, spanGaps: true,
     }));
     this.plot = new uPlot({
@@ -44,10 +45,15 @@ class Chart {
     return [from - (this.zero ? 0 : margin), high + margin];
   }
 
-  /** Show samples: x, then one array for each line. */
-  show(data, names) {
+  /** Colour of a line: its channel's, where there are several. */
+  colour(line) {
+    return this.series > 1 ? this.paint(this.channels[line]).colour : colour("--curve");
+  }
+
+  /** Show samples: x, then one array for each line; `channels` are those of the lines, where they belong to some. */
+  show(data, channels = []) {
     this.data = data;
-    this.names = names;
+    this.channels = channels;
     if (this.series !== data.length - 1) this.make(data.length - 1);
     if (this.plot.width !== this.root.clientWidth && this.root.clientWidth) this.plot.setSize({ width: this.root.clientWidth, height: 46 });
     this.plot.setData(data);
@@ -55,15 +61,25 @@ class Chart {
   }
 
   say() {
-    if (!this.data?.[0].length) return;
+    if (!this.plot || !this.data[0].length) return;
     const hovered = this.plot.cursor.idx;
     const at = hovered ?? this.data[0].length - 1;
-    this.value.textContent = this.words(this.data.slice(1).map((line) => line[at] ?? lastOf(line, at)), at, this.data);
+    this.value.replaceChildren(...this.data.slice(1).map((line, i) => {
+      const value = Object.assign(document.createElement("span"), { textContent: this.words(line[at] ?? lastOf(line, at)) });
+      if (this.series > 1) {
+        const dot = document.createElement("i");
+        dot.style.background = this.colour(i);
+        value.prepend(dot);
+        value.title = this.paint(this.channels[i]).name;
+      }
+      return value;
+    }));
     this.title.textContent = hovered === null || hovered === undefined ? this.name : this.place(this.data[0][at]);
   }
 
   redraw() {
     this.plot?.redraw(false);
+    this.say();
   }
 }
 
@@ -84,17 +100,18 @@ function joined(curves) {
 }
 
 const CHARTS = [
-  ["rate", { title: "Frames per second", words: ([v]) => number(v, 2), zero: true }],
-  ["delay", { title: "Camera to denoised", words: ([v]) => duration(v), zero: true }],
-  ["waiting", { title: "Waiting to be denoised", words: ([v]) => `${number(Math.round(v), 6)} frames`, zero: true }],
-  ["ring", { title: "Memory buffer used", words: ([v]) => `${Math.round(v)} %`, zero: true }],
-  ["loss", { title: "Training loss", words: (values) => values.map((v) => number(v, 3)).join(" · ") }],
+  ["rate", { title: "Frames per second", words: (v) => number(v, 2), zero: true }],
+  ["delay", { title: "Camera to denoised", words: (v) => duration(v), zero: true }],
+  ["waiting", { title: "Waiting to be denoised", words: (v) => `${number(Math.round(v), 6)} frames`, zero: true }],
+  ["ring", { title: "Memory buffer used", words: (v) => `${Math.round(v)} %`, zero: true }],
+  ["loss", { title: "Training loss", words: (v) => number(v, 3) }],
 ];
 
 export class Charts {
-  /** @param {HTMLElement} root */
-  constructor(root) {
+  /** @param {HTMLElement} root @param {(channel: number) => {name: string, colour: string}} paint look of a channel's line */
+  constructor(root, paint) {
     this.root = root;
+    this.paint = paint;
     this.curves = new Map();
     this.charts = new Map();
   }
@@ -107,16 +124,15 @@ export class Charts {
       held.y.splice(start, Infinity, ...y);
       this.curves.set(name, held);
     }
-    const names = report.series?.channels ?? [];
     for (const [name, options] of CHARTS) {
       const found = [...this.curves.keys()].filter((key) => key === name || key.startsWith(`${name}/`)).sort();
       const dull = name === "ring" && !this.curves.get("ring")?.y.some((v) => v >= 1);
-      if (found.length && !dull) this.chart(name, { ...options, place: (at) => clock(at * 1000) }).show(joined(found.map((key) => this.curves.get(key))));
+      if (found.length && !dull) this.chart(name, { ...options, place: (at) => clock(at * 1000) }).show(joined(found.map((key) => this.curves.get(key))), found.map((key) => Number(key.split("/")[1])));
     }
-    this.light(report, names);
+    this.light(report);
   }
 
-  light(report, names) {
+  light(report) {
     const measured = Object.entries(report.light).filter(([, [t]]) => t.length > 1);
     if (!measured.length) return;
     const known = measured.every(([c]) => report.models[c]?.gain);
@@ -125,14 +141,14 @@ export class Charts {
       return { x, y: known ? y.map((v) => (v - offset) / gain) : y };
     });
     const title = known ? "Photons per pixel, mean" : "Mean grey level, raw";
-    const words = (values) => values.map((v) => number(v, 3)).join(" · ");
+    const words = (v) => number(v, 3);
     const chart = this.chart("light", { title, words, place: (t) => `at t ${t}`, zero: known });
     chart.name = title;
-    chart.show(joined(curves), names);
+    chart.show(joined(curves), measured.map(([c]) => Number(c)));
   }
 
   chart(name, options) {
-    if (!this.charts.has(name)) this.charts.set(name, new Chart(this.root, options));
+    if (!this.charts.has(name)) this.charts.set(name, new Chart(this.root, { ...options, paint: this.paint }));
     return this.charts.get(name);
   }
 
@@ -148,7 +164,7 @@ export class Charts {
     });
   }
 
-  /** The theme has changed. */
+  /** The colours have changed. */
   redraw() {
     for (const chart of this.charts.values()) chart.redraw();
   }

@@ -9,6 +9,12 @@ export function number(value, digits = 3) {
   return value.toFixed(Math.max(0, digits - 1 - size)).replace(/\B(?=(\d{3})+(?!\d))/g, value >= 1e4 ? "\u202f" : "");
 }
 
+/** A grey level at one end of a range, as finely as the range needs. */
+export function greyLevel(value, range) {
+  const places = 1 - Math.floor(Math.log10(range || 1));
+  return places <= 0 ? number(Math.round(value)) : places > 6 ? number(value, 4) : value.toFixed(places);
+}
+
 /** Milliseconds or seconds in words. */
 export function duration(ms) {
   if (!Number.isFinite(ms)) return "–";

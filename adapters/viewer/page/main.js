@@ -1,13 +1,15 @@
 // The page: brings the connection, the picture, the sliders, the channels and the charts together.
 
-import { ChannelList } from "./channels.js";
+import { ChannelList, legible } from "./channels.js";
 import { Charts } from "./charts.js";
 import { MARKS, standIn, verdicts, worst } from "./doubts.js";
 import { clock, count, duration, length, number, roundLength } from "./format.js";
 import { Link } from "./link.js";
+import { openMenu } from "./menu.js";
 import { saveFilm, savePicture } from "./saving.js";
 import { Stage } from "./stage.js";
 import { Timeline } from "./timeline.js";
+import { videoEnding } from "./video.js";
 import { View } from "./view.js";
 
 const find = (id) => document.getElementById(id);
@@ -36,8 +38,8 @@ try {
 }
 const view = new View();
 const timeline = new Timeline(() => { want(); refreshState(); });
-const channels = new ChannelList(find("channels"), () => { want(); redraw(); });
-const charts = new Charts(find("charts"));
+const charts = new Charts(find("charts"), (index) => ({ name: channels.channels[index]?.name ?? "", colour: legible(channels.channels[index]?.colour ?? [1, 1, 1]) }));
+const channels = new ChannelList(find("channels"), () => { want(); charts.redraw(); redraw(); });
 const link = new Link({ report: takeReport, picture: takePicture, state: takeState });
 
 function want() {
@@ -363,7 +365,7 @@ find("divider").addEventListener("pointerdown", (event) => {
 const name = () => `${report?.name ?? "quietscope"}_t${timeline.key?.t ?? 0}`;
 const picture = () => pictures.size && savePicture(stageElement, paint, name());
 
-async function film() {
+async function film(kind) {
   if (filming || !report || report.lengths.t < 2) { filming = false; return; }
   filming = true;
   const before = { follow: timeline.follow, t: timeline.t };
@@ -378,12 +380,20 @@ async function film() {
     };
     look();
   });
-  const button = find("movie");
-  await saveFilm(stageElement, paint, report.name, report.lengths.t, show, (share) => { button.title = `${Math.round(100 * share)} %, again to stop`; });
-  button.title = "Save a film of everything recorded (M)";
+  const button = find("movie"), title = button.title;
+  await saveFilm(kind, stageElement, paint, report.name, report.lengths.t, show, (share) => { button.title = `${Math.round(100 * share)} %, again to stop`; });
+  button.title = title;
   filming = false;
   if (before.follow) timeline.setFollow(true);
   else timeline.go(before.t);
+}
+
+const FILMS = [["gif", "GIF: plays everywhere, 256 colours"], ...(videoEnding ? [["video", `${videoEnding.toUpperCase()}: sharper and smaller`]] : [])];
+
+/** Ask which film is wanted; stop one that is being made. */
+function chooseFilm() {
+  if (filming) { film(); return; }
+  openMenu(find("movie"), "choices", FILMS.map(([kind, words]) => Object.assign(document.createElement("button"), { textContent: words, onclick: () => film(kind) })));
 }
 
 const toggleTheme = () => setTheme(document.documentElement.dataset.theme === "light" ? "dark" : "light");
@@ -409,7 +419,7 @@ find("layout").onclick = (event) => event.target.dataset.layout && setLayout(eve
 find("doubt").onclick = toggleDoubt;
 find("fit").onclick = fit;
 find("snapshot").onclick = picture;
-find("movie").onclick = film;
+find("movie").onclick = chooseFilm;
 find("theme").onclick = toggleTheme;
 find("help").onclick = toggleKeys;
 find("linked").onchange = (event) => channels.setLinked(event.target.checked);
@@ -418,7 +428,7 @@ const KEYS = {
   " ": () => timeline.togglePlay(), l: () => timeline.setFollow(!timeline.follow),
   "[": () => timeline.select("z", (timeline.z ?? timeline.key?.z ?? 0) - 1), "]": () => timeline.select("z", (timeline.z ?? timeline.key?.z ?? 0) + 1),
   v: () => setLayout(LAYOUTS[(LAYOUTS.indexOf(layout) + 1) % LAYOUTS.length]),
-  t: toggleDoubt, a: () => channels.release(), c: toggleLinked, f: fit, h: toggleSide, p: picture, m: film, d: toggleTheme, "?": toggleKeys,
+  t: toggleDoubt, a: () => channels.release(), c: toggleLinked, f: fit, h: toggleSide, p: picture, m: chooseFilm, d: toggleTheme, "?": toggleKeys,
   "+": () => zoomBy(1.25), "=": () => zoomBy(1.25), "-": () => zoomBy(0.8), 0: fullSize,
 };
 addEventListener("keydown", (event) => {

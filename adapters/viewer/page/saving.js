@@ -1,6 +1,7 @@
 // Pictures and films of what is on the screen, with labels and scale bar.
 
 import { GIFEncoder, applyPalette, quantize } from "./vendor/gifenc.esm.js";
+import { Video } from "./video.js";
 
 const FILM_SIDE = 900;
 const FILM_FRAMES = 150;
@@ -55,22 +56,39 @@ export function savePicture(stage, drawNow, name) {
   composed(stage, drawNow).toBlob((blob) => save(blob, `${name}.png`), "image/png");
 }
 
-/**
- * Save a film (GIF) over everything recorded.
- * @param {(t: number) => Promise<boolean>} show shows a time point; false if it has been called off
- */
-export async function saveFilm(stage, drawNow, name, length, show, progress) {
-  const step = Math.max(1, Math.ceil(length / FILM_FRAMES));
-  const film = GIFEncoder();
-  for (let t = 0; t < length; t += step) {
-    progress(t / length);
-    if (!(await show(t))) return false;
-    const canvas = composed(stage, drawNow, FILM_SIDE);
+/** A film as GIF: plays everywhere, in 256 colours a frame. */
+class Gif {
+  constructor() {
+    this.encoder = GIFEncoder();
+    this.ending = "gif";
+  }
+
+  add(canvas) {
     const { data, width, height } = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height);
     const palette = quantize(data, 256);
-    film.writeFrame(applyPalette(data, palette), width, height, { palette, delay: FILM_DELAY_MS });
+    this.encoder.writeFrame(applyPalette(data, palette), width, height, { palette, delay: FILM_DELAY_MS });
   }
-  film.finish();
-  save(new Blob([film.bytes()], { type: "image/gif" }), `${name}.gif`);
-  return true;
+
+  finish() {
+    this.encoder.finish();
+    return new Blob([this.encoder.bytes()], { type: "image/gif" });
+  }
+}
+
+/**
+ * Save a film over everything recorded.
+ * @param {"gif" | "video"} kind
+ * @param {(t: number) => Promise<boolean>} show shows a time point; false if it has been called off
+ */
+export async function saveFilm(kind, stage, drawNow, name, length, show, progress) {
+  const step = Math.max(1, Math.ceil(length / FILM_FRAMES));
+  const film = kind === "gif" ? new Gif() : new Video(FILM_DELAY_MS);
+  let goesOn = true;
+  for (let t = 0; t < length && goesOn; t += step) {
+    progress(t / length);
+    goesOn = await show(t);
+    if (goesOn) await film.add(composed(stage, drawNow, FILM_SIDE));
+  }
+  const blob = await film.finish();
+  if (goesOn) save(blob, `${name}.${film.ending}`);
 }

@@ -26,12 +26,14 @@ export class Timeline {
     this.playButton.onclick = () => this.togglePlay();
     for (const [name, label] of Object.entries(this.axes)) {
       label.querySelector("input").oninput = (event) => this.select(name, Number(event.target.value));
+      label.querySelector("button").onclick = () => { this[name] = this[name] === null ? this.key?.[name] ?? 0 : null; this.tell(); };
     }
   }
 
   /** What is wanted now, as the server understands it. */
   get wanted() {
-    return { follow: this.follow, t: this.follow ? 0 : this.t, z: this.z, p: this.p };
+    if (this.follow) return { follow: true, t: 0, z: this.z, p: this.p };
+    return { follow: false, t: this.t, z: this.z ?? this.key?.z ?? null, p: this.p ?? this.key?.p ?? null };
   }
 
   /** Take a report of the run. */
@@ -127,7 +129,9 @@ export class Timeline {
     for (const [name, label] of Object.entries(this.axes)) {
       const value = this[name] ?? this.key?.[name] ?? 0;
       label.querySelector("input").value = value;
-      label.querySelector("span").textContent = this[name] === null && this.follow ? `${value}, newest` : `${value} of ${Math.max(0, this.lengths[name] - 1)}`;
+      label.querySelector("span").textContent = `${value} / ${Math.max(0, this.lengths[name] - 1)}`;
+      label.querySelector("button").hidden = !this.running || !this.follow;
+      label.querySelector("button").setAttribute("aria-pressed", this[name] === null);
     }
     this.draw();
   }
