@@ -2,6 +2,8 @@
 
 from typing import NamedTuple
 
+import numpy as np
+
 from quietscope.daemon.child import Event
 
 __all__ = ["Words", "words_of"]
@@ -30,7 +32,8 @@ def words_of(event: Event) -> Words | None:  # noqa: PLR0911 - a table
         case "series", _:
             height, width = event["shape"]
             names = ", ".join(event["channels"])
-            return Words("info", f"series: {width} × {height}, {event['dtype']}, channels {names}")
+            bits = 8 * np.dtype(event["dtype"]).itemsize
+            return Words("info", f"series: {width} × {height} pixels, {bits} bit, channels {names}")
         case "ready", "processor":
             return Words("info", f"viewers connect to {event['endpoint']}")
         case "training", _ if event["used"] == 0.0:
@@ -38,10 +41,8 @@ def words_of(event: Event) -> Words | None:  # noqa: PLR0911 - a table
         case "verdict", _:
             return _verdict(event)
         case "model_live", _:
-            return Words(
-                "good",
-                f"channel {event['channel']}: model {event['model_id']} is live on {event['provider']}",
-            )
+            name = event.get("name", f"channel {event['channel']}")
+            return Words("good", f"{name}: its model is live, on {event['provider']}")
         case "rejected", _:
             return Words("warning", f"rejected {event['name']} ({event['reason']}): {event['detail']}")
         case "intake_ended", _:

@@ -110,37 +110,37 @@ class LiveModels:
 
     def _load(self, channel: int, verdict: ModelVerdict, shape: tuple[int, int]) -> None:
         assert verdict.path is not None
+        name = verdict.figures.get("channel_name", f"channel {channel}")
         try:
             denoiser = ready_denoiser(
                 self._run.root / verdict.path,
                 self._settings,
                 shape,
-                lambda level, text: self._on_event("log", level=level, text=f"channel {channel}: {text}"),
+                lambda level, text: self._on_event("log", level=level, text=f"{name}: {text}"),
             ).denoiser
         except ModelError as error:
             self._given_up[channel] = "model"
-            self._on_event(
-                "log", level="error", text=f"channel {channel}: the accepted model cannot be run: {error}"
-            )
+            self._on_event("log", level="error", text=f"{name}: the accepted model cannot be run: {error}")
             return
-        judge = self._judge(channel, verdict, denoiser)
+        judge = self._judge(name, verdict, denoiser)
         self._live[channel] = LiveModel(denoiser, verdict.model_id, time.time_ns(), judge)
         self._given_up.pop(channel, None)
         fields: dict[str, Any] = {
             "channel": channel,
+            "name": name,
             "model_id": verdict.model_id,
             "provider": denoiser.provider,
         }
         self._on_event("model_live", **fields)
 
-    def _judge(self, channel: int, verdict: ModelVerdict, denoiser: Denoiser) -> TrustJudge | None:
+    def _judge(self, name: str, verdict: ModelVerdict, denoiser: Denoiser) -> TrustJudge | None:
         settings, figures = self._settings, verdict.figures.get("trust")
         if not settings.trust.enabled or figures is None:
             return None
         try:
             reference = TrustReference.from_figures(figures)
         except ModelError as error:
-            self._on_event("log", level="warning", text=f"channel {channel}: frames are not judged: {error}")
+            self._on_event("log", level="warning", text=f"{name}: frames are not judged: {error}")
             return None
         return TrustJudge(
             reference,

@@ -94,7 +94,12 @@ class RunArchive:
     def _take(self, event: dict[str, Any]) -> None:
         self._figures.take(event)
         if event["event"] == "training":
-            self._progress = f"learning {event['name']}, {event['used']:.0%}".replace("%", " %")
+            share = round(100 * event["used"])
+            self._progress = (
+                f"learning {event['name']}, {share} %"
+                if share < 100
+                else f"testing the model of {event['name']}"
+            )
         elif event["event"] == "verdict":
             self._progress = ""
         words = words_of(event)

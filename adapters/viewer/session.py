@@ -163,17 +163,24 @@ class Session:
     def _live(self, wanted: Wanted, channel: int) -> tuple[int, Picture] | None:
         """What is new on the wire, where the browser follows it."""
         found = self._hub.newest(channel) if wanted.follow else None
-        if found is None:
-            return None
-        key = found[1].key
-        fits = wanted.z in {None, key.z} and wanted.p in {None, key.p}
-        return found if fits else None
+        return found if found is not None and found[1].key[2:] == self._place(wanted) else None
 
     def _stored_key(self, wanted: Wanted, channel: int) -> FrameKey | None:
         last = self._report.lengths.t - 1
         if last < 0:
             return None
-        return FrameKey(last if wanted.follow else min(wanted.t, last), channel, wanted.z or 0, wanted.p or 0)
+        return FrameKey(last if wanted.follow else min(wanted.t, last), channel, *self._place(wanted))
+
+    def _place(self, wanted: Wanted) -> tuple[int, int]:
+        """The z plane and the position to show: one for all channels, the newest where none is named."""
+        live = [found for c in wanted.channels if (found := self._hub.newest(c)) and wanted.follow]
+        fitting = [
+            (serial, picture.key)
+            for serial, picture in live
+            if wanted.z in {None, picture.key.z} and wanted.p in {None, picture.key.p}
+        ]
+        z, p = max(fitting)[1][2:] if fitting else (0, 0)
+        return z if wanted.z is None else wanted.z, p if wanted.p is None else wanted.p
 
     def _fetch(self, key: FrameKey, live: Picture | None, wanted: Wanted) -> Picture:
         """Complete a picture from the store."""

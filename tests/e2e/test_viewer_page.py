@@ -136,7 +136,9 @@ def test_recorded_frames_contrast_layouts_and_saving(tmp_path, closing):
     video = wait_for_file(browser, "run.mp4", "run.webm")
     assert browser.complaints == []
     browser.open(video.as_uri())
-    size = browser.wait("(v => v.readyState >= 2 && [v.videoWidth, v.videoHeight])(document.querySelector('video'))")
+    size = browser.wait(
+        "(v => v.readyState >= 2 && [v.videoWidth, v.videoHeight])(document.querySelector('video'))"
+    )
     assert size == [gif.width & ~1, gif.height & ~1]
 
 

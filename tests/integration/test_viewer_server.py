@@ -187,6 +187,26 @@ def test_a_finished_run_is_shown_from_its_last_frame(tmp_path, closing):
     assert [event["text"] for event in report["events"]] == ["a <b>word</b>"]
 
 
+def test_channels_of_different_positions_are_never_laid_over_each_other(tmp_path, closing):
+    root = make_run(tmp_path / "run", side=64, frames=1, channels=("a", "b"))
+    publisher = closing(LivePublisher(root, side=64, channels=("a", "b")))
+    view = closing(ViewCommand(root))
+    client = closing(Client(view.url, channels=[0, 1]))
+    newest = {}
+
+    def until(*expected):
+        while tuple(newest.get(c) for c in (0, 1)) != expected:
+            header, planes = client.picture()
+            newest[header["key"]["c"]] = (header["key"]["p"], "denoised" in planes)
+
+    publisher.publish(3, 4)
+    until((0, True), (0, True))
+    publisher.publish(3, 4, p=1, channels=(1,))
+    until((1, False), (1, True))  # the first channel has not come there yet
+    publisher.publish(3, 4, p=1, channels=(0,))
+    until((1, True), (1, True))
+
+
 WITH_TRUST = ("raw", "denoised", "preview", "trust")
 
 

@@ -74,13 +74,13 @@ _PUBLISHER = """
             line = sys.stdin.readline()
             if not line:
                 break
-            first, stop, pause, kinds = line.split()
+            first, stop, pause, kinds, p, channels = line.split()
             for t in range(int(first), int(stop)):
-                for c in range(len(names)):
+                for c in map(int, channels.split(",")):
                     for kind in kinds.split(","):
                         pixels = plane(kind, t, c, side)
                         judged = {"light": "yellow", "reason": "doubt"} if kind == "trust" else {"model": "m"}
-                        publisher.publish(kind, FrameKey(t, c), pixels, received_ns=time.time_ns(), **judged)
+                        publisher.publish(kind, FrameKey(t, c, 0, int(p)), pixels, received_ns=time.time_ns(), **judged)
                 time.sleep(float(pause))
             print(json.dumps(publisher.published), flush=True)
 """
@@ -91,6 +91,7 @@ class LivePublisher:
 
     def __init__(self, root: Path, *, side: int, channels: tuple[str, ...] = ("actin",)) -> None:
         here = str(Path(__file__).parent)
+        self._channels = tuple(range(len(channels)))
         self.process = subprocess.Popen(
             [
                 sys.executable,
@@ -109,12 +110,20 @@ class LivePublisher:
         assert self.process.stdout.readline() == "ready\n"
 
     def publish(
-        self, first: int, stop: int, pause_s: float = 0.0, kinds: tuple[str, ...] = ("raw", "denoised")
+        self,
+        first: int,
+        stop: int,
+        pause_s: float = 0.0,
+        kinds: tuple[str, ...] = ("raw", "denoised"),
+        *,
+        p: int = 0,
+        channels: tuple[int, ...] | None = None,
     ) -> None:
-        """Publish the time points `first` … `stop` − 1 of all channels."""
+        """Publish the time points `first` … `stop` − 1 of all channels, or of some, at position `p`."""
         assert self.process.stdin is not None
         assert self.process.stdout is not None
-        self.process.stdin.write(f"{first} {stop} {pause_s} {','.join(kinds)}\n")
+        chosen = ",".join(map(str, self._channels if channels is None else channels))
+        self.process.stdin.write(f"{first} {stop} {pause_s} {','.join(kinds)} {p} {chosen}\n")
         self.process.stdin.flush()
         assert self.process.stdout.readline().startswith("{")
 
