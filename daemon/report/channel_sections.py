@@ -37,7 +37,7 @@ def pictures(run: RunFacts) -> Html:
     parts: list[str] = []
     for channel, key in list(run.shown.items())[:_MOST]:
         done = bool(run.denoised[channel])
-        place = f"time point {key.t + 1:,}" + (f", plane {key.z + 1}" if key.z else "")
+        place = f"time point {key.t:,}" + (f", plane {key.z}" if key.z else "")
         words = f"{run.name(channel)}, {place}{'' if done else ' (not denoised)'}."
         parts.append(Html(f"<h3>{text(run.name(channel))}</h3>"))
         try:

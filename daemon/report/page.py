@@ -89,7 +89,10 @@ def _basics(run: RunFacts) -> Html:
         rows += [
             ("Source", series.source),
             ("Channels", ", ".join(series.channels)),
-            ("Frames", f"{series.width} × {series.height} pixels, {series.dtype}{size}"),
+            (
+                "Frames",
+                f"{series.width} × {series.height} pixels, {8 * np.dtype(series.dtype).itemsize} bit{size}",
+            ),
         ]
     rows.append(("Method", method_name(run.settings.method)))
     if run.summary.get("exit_reason"):

@@ -19,6 +19,9 @@ __all__ = ["accounts", "course", "events", "record"]
 
 _BINS = 120
 
+_WORTH_DRAWING = 0.01
+"""Share of the memory between camera and disk below which a curve of it says nothing."""
+
 _SKIPPED = {
     "gate": "no model passed the tests, so frames are left as recorded",
     "training": "no model could be trained",
@@ -117,10 +120,11 @@ def course(run: RunFacts) -> Html:
     if late.size:
         middle, band, delay_unit = _delays(run, unit)
         charts.append(drawn("Delay from arrival to screen", delay_unit, middle, band=band))
-    charts += [
-        drawn("Waiting to be denoised", "frames", curve("waiting", "frames")),
-        drawn("Memory between camera and disk", "per cent", curve("ring", "in use"), at_least=100),
-    ]
+    charts.append(drawn("Waiting to be denoised", "frames", curve("waiting", "frames")))
+    if history.peak_ring > _WORTH_DRAWING:
+        charts.append(
+            drawn("Memory between camera and disk", "per cent", curve("ring", "in use"), at_least=100)
+        )
     words = [_ORDER]
     if not late.size:
         words.append("No frame was denoised while the recording went on.")

@@ -39,12 +39,14 @@ def trust(run: RunFacts) -> Html:
         paragraph(_MEANING),
         table(("Channel", *(light.capitalize() for light in _LIGHTS)), rows, numbers=len(_LIGHTS)),
         *strips,
-        paragraph(f"From left to right: time points 1 to {length:,}. Gaps were not denoised.", "note"),
+        paragraph(
+            f"From left to right: time points 0 to {length - 1:,}, counted as in the viewer and the image file. "
+            "Gaps were not denoised.",
+            "note",
+        ),
     ]
     if doubts:
-        listed = [
-            (f"{t + 1:,}", run.name(c), _lamp(light), reason) for t, c, light, reason in doubts[:_DOUBTS]
-        ]
+        listed = [(f"{t:,}", run.name(c), _lamp(light), reason) for t, c, light, reason in doubts[:_DOUBTS]]
         parts.append(table(("Time point", "Channel", "Light", "Why"), listed))
     if len(doubts) > _DOUBTS:
         parts.append(paragraph(f"{count(len(doubts) - _DOUBTS, 'further frame')} in the ledger.", "note"))

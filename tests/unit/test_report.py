@@ -164,7 +164,7 @@ def test_doubts_are_told_with_their_reasons_and_shown_over_time(run):
     page = Page(html)
     assert "1 of 2 denoised frames without a doubt" in page.text
     assert "actin 1 (50 %) 0 (0 %) 1 (50 %)" in page.text
-    assert "2 actin red signal was removed at x 8–16, y 0–8" in page.text
+    assert "1 actin red signal was removed at x 8–16, y 0–8" in page.text
     assert re.findall(r'<rect class="(\w+)" x="(\d+)"', html) == [("green", "0"), ("red", "1")]
 
 

@@ -204,7 +204,9 @@ function denoisedCaption(shown) {
   const names = shown.length > 1 && without.length < shown.length ? `${without.map((p) => channels.channels[p.key.c].name).join(", ")}: ` : "";
   if (!without.length) return ["Denoised", coarse(shown), ""];
   if (without.some((picture) => picture.planes.has("preview"))) return ["Preview", `${names}simple filter, no model yet`, "preview"];
-  return ["Not denoised yet", names.replace(": ", ""), "missing"];
+  const refused = without.filter(({ key }) => report?.models[key.c]?.accepted === false);
+  if (refused.length) return ["Not denoised", `${names}no model has passed the tests`, "missing"];
+  return [report?.running || report?.counts.raw ? "Not denoised yet" : "Not denoised", names.replace(": ", ""), "missing"];
 }
 
 function scaleBar(ratio) {
@@ -229,7 +231,7 @@ function readout() {
     const values = [["raw", raw], ["denoised", denoised], ["preview", preview]].filter(([, v]) => v !== null);
     return `<b>${channels.channels.length > 1 ? `${escaped(channel.name)} ` : ""}</b>${values.map(([name, v]) => `<span>${name}</span> <b data-value="${name}/${channel.index}" data-t="${key.t}">${number(v, 6)}</b>`).join("&ensp;")}`;
   });
-  output.innerHTML = [`<span>x</span> ${x} <span>y</span> ${y}`, ...parts].join("&emsp;");
+  output.innerHTML = [`<span>x</span> ${x} <span>y</span> ${y}`, ...parts].map((part) => `<div>${part}</div>`).join("");
 }
 
 function valueAt(plane, x, y) {
@@ -266,12 +268,12 @@ function refreshFigures() {
   for (const [c, model] of Object.entries(models)) {
     const name = series?.channels[c] ?? `Channel ${c}`;
     if (!model.accepted) rows.push([name, "model refused"]);
-    else if (model.photons) rows.push([`${name}, brightest`, `≈ ${number(model.photons, 2)} photons`]);
+    else if (model.photons) rows.push([name, `brightest ≈ ${number(model.photons, 2)} photons`]);
   }
-  for (const [name, share] of charts.fading(report)) rows.push([`${name}, light left`, `${Math.round(100 * share)} %`]);
+  for (const [name, share] of charts.fading(report)) rows.push([name, `${Math.round(100 * share)} % of the light left`]);
   const times = delays.map((d) => d.ms).sort((a, b) => a - b);
   if (times.length > 4) rows.push(["Published to screen", duration(times[times.length >> 1])]);
-  find("figures").replaceChildren(...rows.flatMap(([name, value]) => [Object.assign(document.createElement("dt"), { textContent: name }), Object.assign(document.createElement("dd"), { textContent: value })]));
+  find("figures").replaceChildren(...rows.flatMap(([name, value]) => [Object.assign(document.createElement("dt"), { textContent: name, title: name }), Object.assign(document.createElement("dd"), { textContent: value })]));
 }
 
 function addEvents(events) {
