@@ -122,7 +122,7 @@ class _LiveDock:
             self._layers.show(frame, self._follower.series)
         words = self._follower.trouble
         if frames:
-            words = f"Live: time point {max(frame.key.t for frame in frames) + 1:,}"
+            words = f"Live: time point {max(frame.key.t for frame in frames):,}"
         elif self._follower.ended and not words:
             words = "The run has ended. Drop its folder onto napari to see all of it."
         if words:

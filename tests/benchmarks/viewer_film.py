@@ -6,7 +6,7 @@
 
 Runs `quietscope demo --view` into the folder OUT with headless Chromium on the page: the preview before there is a
 model, the moment when the last channel gets its model, and the divider being dragged. Of the minutes of training only
-the end is kept, and one second of the run lasts half a second of the film. Ends the run as Ctrl-C does.
+the end is kept, and a time point, every 2.5 s in the run, lasts half a second of the film. Ends the run as Ctrl-C does.
 """
 
 import argparse
@@ -71,7 +71,7 @@ class Film:
 def start(out: Path) -> tuple[subprocess.Popen[str], str]:
     """Start the run; the process, and the address of its viewer."""
     command = [sys.executable, "-m", "quietscope.daemon", "demo", "--out", ".", "--name", NAME, "--view"]
-    settings = ("view.open_browser=false", "source.frames=2000")
+    settings = ("view.open_browser=false", "source.frames=2000", "source.rate_hz=0.4")
     for setting in settings:
         command += ["--set", setting]
     run = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=out)
@@ -82,12 +82,12 @@ def start(out: Path) -> tuple[subprocess.Popen[str], str]:
     raise AssertionError("the run has ended before it began")
 
 
-def next_time_point(browser: Chromium, last: str, timeout_s: float = 60) -> str:
-    """Wait until something else is on the screen in all channels; what it is."""
+def next_time_point(browser: Chromium, last: str) -> str:
+    """Wait until a time point that is not `last` is on the screen in all channels; what it is."""
     return browser.wait(
-        f"(s => s !== {last!r} && new Set(s.split(' ').map(c => c.split('/')[0])).size === 1 && s)({SHOWN})",
-        timeout_s,
-        every_s=0.02,
+        f"(s => parseInt(s) !== parseInt('{last}') && new Set(s.split(' ').map(c => parseInt(c))).size === 1 && s)"
+        f"({SHOWN})",
+        timeout_s=120,
     )
 
 
@@ -99,9 +99,11 @@ def until_denoised(browser: Chromium, film: Film, timeout_s: float) -> None:
     for _ in range(4):
         shown = next_time_point(browser, shown)
         film.add(film.look(), TIME_POINT_MS)
-    while "preview" in (shown := next_time_point(browser, shown)):
+    while not all("denoised" in part for part in shown.split(" ")):
         latest.append(film.look())
+        print(f"{deadline - time.monotonic():.0f} s left: {shown}", flush=True)
         assert time.monotonic() < deadline, "a channel has got no model"
+        shown = next_time_point(browser, shown)
     for picture in latest:
         film.add(picture, TIME_POINT_MS)
     browser.wait("document.querySelectorAll('#verdicts b').length === 2")

@@ -72,7 +72,7 @@ def test_every_update_of_a_live_run_arrives_and_the_newest_wins(seen):
     assert found["updates"] == UPDATES
     assert found["newest_after_burst"]
     assert found["errors"] == []
-    assert found["status"] == f"Live: time point {2 * UPDATES}"
+    assert found["status"] == f"Live: time point {2 * UPDATES - 1}"
     assert found["scale"] == pytest.approx([0.1, 0.1])
     assert picture.std() > 10, "the screenshot shows something"
 

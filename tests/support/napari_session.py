@@ -144,7 +144,7 @@ def follow(viewer: Any, publisher: LivePublisher, run: Path, frames: int) -> dic
     found["scale"] = [float(s) for s in viewer.layers[f"live denoised: {LIVE}"].scale]
     viewer.layers.remove(f"live raw: {LIVE}")
     publisher.publish(2 * frames, 2 * frames + 1)
-    wait_until(lambda: f"{2 * frames + 1}" in status.text())
+    wait_until(lambda: f"{2 * frames}" in status.text())
     found["removed_layer_is_back"] = f"live raw: {LIVE}" in viewer.layers
     return found
 
