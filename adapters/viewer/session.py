@@ -63,7 +63,7 @@ class Session:
         self._wanted: Wanted | None = None
         self._snapshot: Snapshot | None = None
         self._number = 0
-        self._under_way: dict[str, tuple[int, int, float]] = {}
+        self._under_way: dict[str, tuple[int, int, float, bool]] = {}
         self._shown: dict[int, _Shown] = {}
         self._coarse: dict[int, tuple[float, Picture]] = {}
         self._last_channel = -1
@@ -102,9 +102,10 @@ class Session:
             self._wake.set()
 
     def _acknowledge(self, message: Acknowledged) -> None:
-        for what, (number, nbytes, sent_at) in self._under_way.items():
+        for what, (number, nbytes, sent_at, alone) in self._under_way.items():
             if number == message.number:
-                self._link.measured(nbytes, time.monotonic() - sent_at - message.busy_ms / 1e3)
+                seconds = time.monotonic() - sent_at - message.busy_ms / 1e3
+                self._link.measured(nbytes, seconds, alone=alone)
                 del self._under_way[what]
                 return
 
@@ -128,8 +129,10 @@ class Session:
 
     async def _send_report(self, snapshot: Snapshot) -> None:
         self._snapshot = None
-        content = {"type": "report", **self._report.news(snapshot), "number": self._begin("report", 0)}
-        await self._socket.send_text(json.dumps(content, separators=(",", ":"), allow_nan=False))
+        content = {"type": "report", **self._report.news(snapshot), "number": self._number + 1}
+        text = json.dumps(content, separators=(",", ":"), allow_nan=False)
+        self._begin("report", len(text))
+        await self._socket.send_text(text)
 
     async def _send_next(self, wanted: Wanted) -> None:
         """Send the next thing that is due: a new picture, channels in turn, or a coarse one again in full."""
@@ -221,10 +224,9 @@ class Session:
         self._begin("picture", len(data))
         await self._socket.send_bytes(data)
 
-    def _begin(self, what: str, nbytes: int) -> int:
+    def _begin(self, what: str, nbytes: int) -> None:
         self._number += 1
-        self._under_way[what] = self._number, nbytes, time.monotonic()
-        return self._number
+        self._under_way[what] = self._number, nbytes, time.monotonic(), not self._under_way
 
 
 @dataclass(frozen=True, slots=True)

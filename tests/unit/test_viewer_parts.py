@@ -72,10 +72,21 @@ def test_a_fast_link_gets_everything_and_a_slow_one_what_fits():
         link.measured(1_000_000, 0.5)  # 2 MB/s: a quarter of a second carries 500 kB
     assert link.factor(16_000_000) == 8
     assert link.factor(1_000_000) == 2
-    link.measured(100, 10.0)  # a small message says nothing about the link
+    link.measured(100, 10.0, alone=False)  # a small message behind a picture says nothing about the link
+    link.measured(1_000_000, 0.5)
+    assert link.factor(1_000_000) == 2
     for _ in range(20):
         link.measured(4_000_000, 0.02)
     assert link.factor(16_000_000) == 1
+
+
+def test_a_busy_computer_is_not_taken_for_a_slow_link():
+    link = Link()
+    for hiccup in (0.3, 0.0, 0.9, 0.0, 0.0, 0.4):
+        link.measured(300, 0.4)
+        link.measured(1_000_000, 0.42 + hiccup)
+        assert link.factor(1_000_000) <= 2
+    assert link.factor(1_000_000) == 1
 
 
 def test_a_curve_is_thinned_and_its_readers_are_told():
