@@ -83,11 +83,11 @@ def start(out: Path) -> tuple[subprocess.Popen[str], str]:
 
 
 def next_time_point(browser: Chromium, last: str) -> str:
-    """Wait until a time point that is not `last` is on the screen in all channels; what it is."""
+    """Wait until a time point that is not `last` is on the screen in all channels, in full; what it is."""
+    full = "!document.querySelector('#caption-raw').innerText.includes('averaged')"
+    together = "new Set(s.split(' ').map(c => parseInt(c))).size === 1"
     return browser.wait(
-        f"(s => parseInt(s) !== parseInt('{last}') && new Set(s.split(' ').map(c => parseInt(c))).size === 1 && s)"
-        f"({SHOWN})",
-        timeout_s=120,
+        f"{full} && (s => parseInt(s) !== parseInt('{last}') && {together} && s)({SHOWN})", timeout_s=120
     )
 
 
@@ -150,7 +150,7 @@ def main() -> None:
             if browser.evaluate("document.documentElement.dataset.theme") == "light":
                 browser.press("d")
             browser.evaluate("document.fonts.ready.then(() => true)")
-            browser.wait(f"({SHOWN}).includes('preview')")
+            browser.wait("document.querySelector('#state').innerText.includes('learning')", timeout_s=120)
             film = Film(browser)
             until_denoised(browser, film, chosen.timeout)
             drag(browser, film)
