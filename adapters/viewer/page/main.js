@@ -229,13 +229,16 @@ function readout() {
     const { key, planes } = pictures.get(channel.index);
     const raw = valueAt(planes.get("raw"), x, y), denoised = valueAt(planes.get("denoised"), x, y), preview = valueAt(planes.get("preview"), x, y);
     const values = [["raw", raw], ["denoised", denoised], ["preview", preview]].filter(([, v]) => v !== null);
-    return `<b>${channels.channels.length > 1 ? `${escaped(channel.name)} ` : ""}</b>${values.map(([name, v]) => `<span>${name}</span> <b data-value="${name}/${channel.index}" data-t="${key.t}">${number(v, 6)}</b>`).join("&ensp;")}`;
+    return `<b>${channels.channels.length > 1 ? `${escaped(channel.name)} ` : ""}</b>${values.map(([name, v]) => `<span>${name}</span> <b data-value="${name}/${channel.index}" data-t="${key.t}">${v}</b>`).join("&ensp;")}`;
   });
   output.innerHTML = [`<span>x</span> ${x} <span>y</span> ${y}`, ...parts].map((part) => `<div>${part}</div>`).join("");
 }
 
+/** The grey level of a plane at a place, in words; null if the plane is not there. */
 function valueAt(plane, x, y) {
-  return plane ? plane.data[Math.floor(y / plane.bin) * plane.width + Math.floor(x / plane.bin)] : null;
+  if (!plane) return null;
+  const value = plane.data[Math.floor(y / plane.bin) * plane.width + Math.floor(x / plane.bin)];
+  return `${plane.bin > 1 ? "≈ " : ""}${number(value, 6)}`;
 }
 
 const escaped = (text) => text.replace(/[&<>"]/g, (sign) => `&#${sign.charCodeAt(0)};`);
