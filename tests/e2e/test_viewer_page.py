@@ -181,6 +181,21 @@ def test_a_page_left_at_an_earlier_time_stays_there_and_follows_again_when_asked
     browser.wait("document.querySelector('#image').dataset.shown === '12/0/raw+denoised'")
 
 
+def test_after_a_lost_connection_the_page_goes_on_and_tells_nothing_twice(tmp_path, closing):
+    root = make_run(tmp_path / "run", side=64, frames=2)
+    view = closing(ViewCommand(root))
+    browser = closing(Chromium(900, 600))
+    browser.open(view.url)
+    browser.wait("document.querySelectorAll('#events li').length === 1")
+    view.close()
+    browser.wait("document.querySelector('#state').innerText.startsWith('No connection')")
+    closing(ViewCommand(root, "--port", str(urlsplit(view.url).port)))
+    browser.wait("document.querySelector('#state').innerText === 'Recorded'")
+    browser.press("ArrowLeft")
+    browser.wait("document.querySelector('#image').dataset.shown === '0/0/raw+denoised'")
+    assert browser.evaluate("document.querySelectorAll('#events li').length") == 1
+
+
 def test_nothing_is_asked_of_any_other_computer(tmp_path, closing):
     root = make_run(tmp_path / "run", side=64, frames=2)
     view = closing(ViewCommand(root))
