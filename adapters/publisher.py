@@ -15,7 +15,14 @@ from quietscope.adapters.doorkeeper import Doorkeeper
 from quietscope.adapters.endpoints import bind
 from quietscope.adapters.frame import FrameKey, Pixels, Series
 from quietscope.adapters.wire import INFO_TOPIC, encode, frame_topic
-from quietscope.adapters.wire_headers import EndHeader, FrameHeader, FrameKind, HeartbeatHeader, StartHeader
+from quietscope.adapters.wire_headers import (
+    EndHeader,
+    FrameHeader,
+    FrameKind,
+    HeartbeatHeader,
+    Quality,
+    StartHeader,
+)
 from quietscope.config.errors import WireError
 from quietscope.config.system import PublishSettings
 
@@ -83,6 +90,7 @@ class Publisher:
         self._kinds: Counter[FrameKind] = Counter()
         self._kept: dict[bytes, _Kept] = {}
         self._end: _Kept | None = None
+        self._quality: tuple[Quality, str] = ("full", "")
         self._due: dict[bytes, None] = {}
         self._next_repeat_ns = 0
         self._next_heartbeat_ns = 0
@@ -152,6 +160,7 @@ class Publisher:
         model: str | None = None,
         light: str | None = None,
         reason: str = "",
+        quality: Quality = "full",
     ) -> None:
         """Show a frame.
 
@@ -169,6 +178,8 @@ class Publisher:
             Model that made the frame.
         light, reason
             Traffic light of a trust map, and why.
+        quality
+            What viewers get of this frame while it is new; see `update_quality`.
 
         Raises
         ------
@@ -193,6 +204,7 @@ class Publisher:
             model=model,
             light=light,
             reason=reason,
+            quality=quality,
             pixel_size_um=self._series.pixel_size_um,
         )
         topic = frame_topic(kind, key.c)
@@ -203,6 +215,11 @@ class Publisher:
         self._kept[topic] = kept
         self._due.pop(topic, None)
         self._send(kept)
+
+    def update_quality(self, quality: Quality, reason: str) -> None:
+        """Tell viewers at once, and with every heartbeat, how good the newest pictures are from now on, and why."""
+        self._quality = quality, reason
+        self.heartbeat()
 
     def poll(self) -> None:
         """Serve viewers that have just joined, and send the heartbeat when it is due.
@@ -222,7 +239,10 @@ class Publisher:
     def heartbeat(self) -> None:
         """Tell viewers that the publisher lives and how far each topic is."""
         self._next_heartbeat_ns = time.monotonic_ns() + int(self._settings.heartbeat_s * 1e9)
-        header = HeartbeatHeader.made(self._common() | {"topics": self._last_sequences()})
+        quality, reason = self._quality
+        header = HeartbeatHeader.made(
+            self._common() | {"topics": self._last_sequences(), "quality": quality, "reason": reason}
+        )
         self._socket.send_multipart(encode(header))
 
     def end(self, reason: str) -> None:

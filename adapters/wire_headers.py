@@ -1,7 +1,7 @@
 """Headers of the viewers' wire: the fields of every message, validated."""
 
 from collections.abc import Mapping
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal, Self, get_args
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
@@ -12,11 +12,13 @@ from quietscope.config.errors import WireError
 __all__ = [
     "MAX_PIXELS_NBYTES",
     "PROTOCOL",
+    "QUALITIES",
     "EndHeader",
     "FrameHeader",
     "FrameKind",
     "Header",
     "HeartbeatHeader",
+    "Quality",
     "StartHeader",
     "explain",
 ]
@@ -29,6 +31,12 @@ MAX_PIXELS_NBYTES = 1 << 30
 
 FrameKind = Literal["raw", "denoised", "preview", "trust"]
 """What a frame is: straight from the camera, denoised by an accepted model, a classical preview, or a trust map."""
+
+Quality = Literal["full", "less-overlap", "larger-tiles", "preview", "raw"]
+"""Steps of the degrade ladder: how good the pictures are that viewers get while the machine is behind."""
+
+QUALITIES: tuple[Quality, ...] = get_args(Quality)
+"""All of them, the best one first."""
 
 _Count = Annotated[int, Field(ge=0, le=2**63 - 1)]
 _Side = Annotated[int, Field(ge=1, le=2**20)]
@@ -146,6 +154,12 @@ class HeartbeatHeader(_Info):
     topics: dict[_Name, _Count] = {}
     """Sequence number of the last frame of each topic."""
 
+    quality: Quality = "full"
+    """How good the newest pictures are; below ``full`` the machine is behind."""
+
+    reason: _Name = ""
+    """Why they are not of full quality, in words."""
+
 
 class EndHeader(_Info):
     """Says that the series is over."""
@@ -196,6 +210,9 @@ class FrameHeader(_Common):
     reason: _Name = ""
     """Why, in words."""
 
+    quality: Quality = "full"
+    """What viewers get of this frame while it is new; below ``full`` the machine is behind."""
+
     pixel_size_um: _PixelSize | None = None
     scale: tuple[_PixelSize, _PixelSize] = (1.0, 1.0)
     """Pixel size along Y and X, micrometres; 1 where unknown."""
@@ -216,6 +233,7 @@ class FrameHeader(_Common):
         model: str | None = None,
         light: str | None = None,
         reason: str = "",
+        quality: Quality = "full",
         pixel_size_um: float | None = None,
     ) -> Self:
         """Header for `pixels`, shape (Y, X)."""
@@ -241,6 +259,7 @@ class FrameHeader(_Common):
                 "model": model,
                 "light": light,
                 "reason": reason,
+                "quality": quality,
                 "pixel_size_um": pixel_size_um,
                 "scale": (size, size),
             }

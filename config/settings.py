@@ -18,6 +18,7 @@ from quietscope.config.science import (
 )
 from quietscope.config.sources import SimulatorSettings, SourceSettings
 from quietscope.config.system import (
+    DegradeSettings,
     MonitoringSettings,
     ProcessorSettings,
     PublishSettings,
@@ -81,6 +82,9 @@ class Settings(Section):
 
     processor: ProcessorSettings = ProcessorSettings()
     """The processor process."""
+
+    degrade: DegradeSettings = DegradeSettings()
+    """What viewers get when the machine is behind."""
 
     store: StoreSettings = StoreSettings()
     """The OME-Zarr store."""

@@ -8,6 +8,7 @@ from pydantic import Field
 from quietscope.config.base import Section
 
 __all__ = [
+    "DegradeSettings",
     "MonitoringSettings",
     "ProcessorSettings",
     "PublishSettings",
@@ -68,6 +69,27 @@ class ProcessorSettings(Section):
 
     max_restarts: int = Field(default=1, ge=0, le=100)
     """How often a dead processor is started again."""
+
+
+class DegradeSettings(Section):
+    """What is done when live pictures come late: they get cheaper, step by step, until they are in time again.
+
+    The store gets full quality all the same, afterwards.
+    """
+
+    enabled: bool = True
+    """Off: every picture that is shown is of full quality, however late it is."""
+
+    late_s: float = Field(default=2.0, gt=0, le=3600)
+    """Pictures that viewers get later than so many seconds after their arrival are late; below half of it they are in
+    time."""
+
+    patience_s: float = Field(default=3.0, gt=0, le=3600)
+    """Seconds for which pictures must have been late, and not less and less so, before there is a step down."""
+
+    retry_s: float = Field(default=20.0, gt=0, le=3600)
+    """Seconds for which pictures must have been in time before there is a step up. Twice as many after each step up
+    that did not last, up to 32 times as many."""
 
 
 class PublishSettings(Section):

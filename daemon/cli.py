@@ -260,7 +260,8 @@ def denoise(
     json_file: Json = None,
 ) -> None:
     """Denoise stored images into a new run folder; trains first unless a model is given."""
-    base = {"source": offline_source(source)}
+    # nobody waits for a live picture of stored images
+    base = {"source": offline_source(source), "degrade": {"enabled": False}}
     chosen = None if model is None else model.expanduser().absolute()
     settings = _settings(None, profile, changes, base, out=out, name=name, method=method, model=chosen)
     raise typer.Exit(_run(settings, json_file))

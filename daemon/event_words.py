@@ -27,7 +27,7 @@ def words_of(event: Event) -> Words | None:  # noqa: PLR0911 - a table
         As a process of the run has sent it.
     """
     match event["event"], event.get("from"):
-        case "log", _:
+        case "log" | "quality", _:
             return Words(event["level"], event["text"])
         case "series", _:
             height, width = event["shape"]

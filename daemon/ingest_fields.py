@@ -5,10 +5,12 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from quietscope.adapters.frame import FrameKey
+from quietscope.adapters.wire_headers import QUALITIES
 from quietscope.config import WireError
+from quietscope.daemon.ledger import ShownRow, SkippedRow
 from quietscope.daemon.vault import Judged, Provenance
 
-__all__ = ["check_model_path", "judged", "key", "provenance", "whole"]
+__all__ = ["check_model_path", "judged", "key", "provenance", "rows", "whole"]
 
 _LEAST, _MOST = -(2**63), 2**63 - 1
 
@@ -78,3 +80,20 @@ def provenance(header: Mapping[str, Any]) -> Provenance:
     return Provenance(
         str(header["model_id"]), None if published is None else whole(published), bool(header.get("live"))
     )
+
+
+def rows(header: Mapping[str, Any]) -> list[SkippedRow] | list[ShownRow]:
+    """What ``skip`` and ``shown`` say about frames that are in the ledger already.
+
+    Raises
+    ------
+    quietscope.config.WireError
+        If a key is none, or the quality.
+    """
+    if header["type"] == "skip":
+        return [SkippedRow(key(values), str(header["reason"])) for values in header["keys"]]
+    quality = header["quality"]
+    if quality not in QUALITIES:
+        msg = f"quality {quality!r} is not one of {', '.join(QUALITIES)}"
+        raise WireError(msg)
+    return [ShownRow(key(header["key"]), quality, whole(header["shown_ns"]))]

@@ -18,7 +18,7 @@ from quietscope.config.system import SecuritySettings
 from quietscope.daemon import ingest_fields as fields
 from quietscope.daemon.committer import Committer
 from quietscope.daemon.intake import Intake
-from quietscope.daemon.ledger import EventRow, ModelRow, SkippedRow
+from quietscope.daemon.ledger import EventRow, ModelRow
 from quietscope.daemon.vault import Deposit, Vault
 from quietscope.daemon.waiting_room import WaitingRoom
 
@@ -114,7 +114,14 @@ class IngestServer:
 
     def announce_frame(self, frame: Frame) -> None:
         """Tell listeners that a raw frame is safe."""
-        self._announce(b"frame", {"key": list(frame.key), "received_ns": frame.received_ns})
+        self._announce(
+            b"frame",
+            {"key": list(frame.key), "received_ns": frame.received_ns, "announced_ns": time.time_ns()},
+        )
+
+    def announce_load(self, behind_s: float) -> None:
+        """Tell listeners how many seconds behind the frames are that become safe now."""
+        self._announce(b"load", {"behind_s": behind_s})
 
     def announce_series(self, series: Series) -> None:
         """Tell listeners that the series is known or has grown."""
@@ -221,8 +228,8 @@ class IngestServer:
                 stored()
             case "frame" if pixels is not None:
                 self._frame(identity, number, header, pixels, stored)
-            case "skip":
-                entries = [SkippedRow(fields.key(key), str(header["reason"])) for key in header["keys"]]
+            case "skip" | "shown":
+                entries = fields.rows(header)
                 for entry in entries[:-1]:
                     self._committer.put(entry)
                 self._committer.put(entries[-1], stored)

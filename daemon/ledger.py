@@ -26,6 +26,7 @@ __all__ = [
     "ModelRow",
     "RawRow",
     "RejectedRow",
+    "ShownRow",
     "SkippedRow",
     "TrustRow",
 ]
@@ -41,7 +42,7 @@ CREATE TABLE IF NOT EXISTS frame (
     state TEXT NOT NULL DEFAULT 'raw' CHECK (state IN ('raw', 'denoised', 'skipped')),
     denoised_ns INTEGER, denoised_crc32 INTEGER, model_id TEXT, skip_reason TEXT,
     published_ns INTEGER, live INTEGER NOT NULL DEFAULT 0,
-    trust_light TEXT, trust_reason TEXT, trust_figures TEXT,
+    trust_light TEXT, trust_reason TEXT, trust_figures TEXT, shown_quality TEXT, shown_ns INTEGER,
     UNIQUE (p, c, z, t));
 CREATE INDEX IF NOT EXISTS frame_pending ON frame (c, id) WHERE state = 'raw';
 CREATE TABLE IF NOT EXISTS rejected (
@@ -52,6 +53,15 @@ CREATE TABLE IF NOT EXISTS model (
 CREATE TABLE IF NOT EXISTS event (
     id INTEGER PRIMARY KEY, at_ns INTEGER NOT NULL, level TEXT NOT NULL, text TEXT NOT NULL);
 """
+
+_ADDED = {
+    "trust_light": "TEXT",
+    "trust_reason": "TEXT",
+    "trust_figures": "TEXT",
+    "shown_quality": "TEXT",
+    "shown_ns": "INTEGER",
+}
+"""Columns of the table of frames that early ledgers lack."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +96,15 @@ class TrustRow:
     light: str
     reason: str
     figures: Mapping[str, float]
+
+
+@dataclass(frozen=True, slots=True)
+class ShownRow:
+    """A frame was shown below full quality when it was new; it is still to be denoised."""
+
+    key: FrameKey
+    quality: str
+    shown_ns: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,6 +163,7 @@ Entry = (
     RawRow
     | DenoisedRow
     | TrustRow
+    | ShownRow
     | SkippedRow
     | LostDenoisedRow
     | RejectedRow
@@ -174,7 +194,7 @@ class LedgerWriter:
             self._db.execute("PRAGMA journal_mode=DELETE")
             self._db.execute("PRAGMA synchronous=FULL")
             self._db.executescript(_SCHEMA)
-            self._add_trust()
+            self._add_columns()
             self._db.execute("INSERT OR IGNORE INTO meta VALUES ('schema', ?)", (str(SCHEMA_VERSION),))
         except sqlite3.Error as error:
             msg = f"cannot open the ledger {path}: {error}; check that the folder is writable and on a working disk"
@@ -200,12 +220,12 @@ class LedgerWriter:
             msg = f"cannot write the ledger {self._path}: {error}; free some disk space or check the disk"
             raise LedgerError(msg) from error
 
-    def _add_trust(self) -> None:
-        """Bring a ledger of a version without trust up to date."""
+    def _add_columns(self) -> None:
+        """Bring a ledger of an earlier version up to date."""
         known = {row[1] for row in self._db.execute("PRAGMA table_info(frame)")}
-        for column in ("trust_light", "trust_reason", "trust_figures"):
+        for column, kind in _ADDED.items():
             if column not in known:
-                self._db.execute(f"ALTER TABLE frame ADD COLUMN {column} TEXT")
+                self._db.execute(f"ALTER TABLE frame ADD COLUMN {column} {kind}")
 
     def close(self) -> None:
         """Close the file."""
@@ -231,14 +251,26 @@ class LedgerWriter:
             case DenoisedRow(key, denoised_ns, crc32, model_id, published_ns, live):
                 run(
                     "UPDATE frame SET state = 'denoised', denoised_ns = ?, denoised_crc32 = ?, model_id = ?,"
-                    " published_ns = ?, live = ?, skip_reason = NULL WHERE t = ? AND c = ? AND z = ? AND p = ?",
-                    (denoised_ns, crc32, model_id, published_ns, int(live), *key),
+                    " published_ns = ?, live = ?, skip_reason = NULL,"
+                    " shown_quality = coalesce(shown_quality, ?), shown_ns = coalesce(shown_ns, ?)"
+                    " WHERE t = ? AND c = ? AND z = ? AND p = ?",
+                    (
+                        *(denoised_ns, crc32, model_id, published_ns, int(live)),
+                        *(None if published_ns is None else "full", published_ns),
+                        *key,
+                    ),
                 )
             case TrustRow(key, light, reason, figures):
                 run(
                     "UPDATE frame SET trust_light = ?, trust_reason = ?, trust_figures = ?"
                     " WHERE t = ? AND c = ? AND z = ? AND p = ?",
                     (light, reason, json.dumps(dict(figures)), *key),
+                )
+            case ShownRow(key, quality, shown_ns):
+                run(
+                    "UPDATE frame SET shown_quality = ?, shown_ns = ?"
+                    " WHERE t = ? AND c = ? AND z = ? AND p = ? AND shown_quality IS NULL",
+                    (quality, shown_ns, *key),
                 )
             case SkippedRow(key, reason):
                 run(

@@ -204,12 +204,22 @@ class LedgerReader:
 
     def lights(self) -> dict[str, int]:
         """Traffic light → number of denoised frames, in a ledger that knows of trust."""
-        if not self._knows_trust():
+        if not self._knows("trust_light"):
             return {}
         return dict(
             self._rows(
                 "SELECT trust_light, count(*) FROM frame WHERE trust_light IS NOT NULL AND state = 'denoised'"
                 " GROUP BY trust_light"
+            )
+        )
+
+    def shown_below_full(self) -> dict[str, int]:
+        """Quality → number of frames that were shown below full quality when they were new."""
+        if not self._knows("shown_quality"):
+            return {}
+        return dict(
+            self._rows(
+                "SELECT shown_quality, count(*) FROM frame WHERE shown_quality != 'full' GROUP BY shown_quality"
             )
         )
 
@@ -224,7 +234,7 @@ class LedgerReader:
 
     def light(self, key: FrameKey) -> tuple[str, str] | None:
         """Traffic light of a denoised frame, and why; None where it was not judged."""
-        if not self._knows_trust():
+        if not self._knows("trust_light"):
             return None
         rows = self._rows(
             "SELECT trust_light, trust_reason FROM frame WHERE p = ? AND c = ? AND z = ? AND t = ?"
@@ -236,8 +246,9 @@ class LedgerReader:
         )
         return (rows[0][0], rows[0][1] or "") if rows else None
 
-    def _knows_trust(self) -> bool:
-        return any(row[1] == "trust_light" for row in self._rows("PRAGMA table_info(frame)"))
+    def _knows(self, column: str) -> bool:
+        """Whether frames have a column that early ledgers lack."""
+        return any(row[1] == column for row in self._rows("PRAGMA table_info(frame)"))
 
     def rejected(self) -> dict[str, int]:
         """Reason → number of things that came and were no valid frame."""

@@ -14,6 +14,7 @@ from quietscope.adapters.ingest import IngestClient
 from quietscope.adapters.keyring import use_client_keys
 from quietscope.adapters.ome_zarr import StoreReader
 from quietscope.config import QuietscopeError, Settings, StoreError
+from quietscope.daemon.degrading import Degrading
 from quietscope.daemon.ledger_reader import LedgerReader
 from quietscope.daemon.models_live import LiveModels
 from quietscope.daemon.parent import Parent
@@ -21,6 +22,7 @@ from quietscope.daemon.publishing import Publication, PublishingThread
 from quietscope.daemon.runfolder import RunFolder
 from quietscope.daemon.watching import Watch
 from quietscope.daemon.work import Work, WorkQueue
+from quietscope.models.denoiser import Denoiser
 from quietscope.models.preview import preview
 
 __all__ = ["Processor"]
@@ -77,6 +79,7 @@ class Processor:
             on_trouble=lambda text: parent.say("warning", f"processor: {text}"),
         )
         self._watch = Watch(settings.drift, self._publishing, self._client, on_event=parent.emit)
+        self._degrading = Degrading(settings, self._publishing, self._client, parent)
         self._preview_at: dict[int, float] = {}
         self._skip_at: dict[int, float] = {}
         self._rest_until = 0.0
@@ -116,6 +119,7 @@ class Processor:
         self._obey()
         self._hear()
         self._settle()
+        self._recall(self._degrading.look(training=self._models.is_training(len(self._channels))))
         if self._store is None:
             self._news.poll(50)
             return False
@@ -133,6 +137,7 @@ class Processor:
                 self._draining = True
                 self._meet_models()
                 self._models.give_up(str(command["untrainable"]))
+                self._recall(self._degrading.end())
             case other:
                 self._parent.say("warning", f"processor: unknown command {other!r}")
 
@@ -141,7 +146,11 @@ class Processor:
             topic, body = self._news.recv_multipart()
             content = json.loads(body)
             if topic == b"frame":
-                self._work.announce(FrameKey(*content["key"]), content["received_ns"])
+                key = FrameKey(*content["key"])
+                self._work.announce(key, content["received_ns"])
+                self._degrading.announced(key.c, content["announced_ns"])
+            elif topic == b"load":
+                self._degrading.recorder_is_behind(content["behind_s"])
             elif topic == b"series":
                 self._meet_series()
             elif topic == b"model":
@@ -153,6 +162,10 @@ class Processor:
                 self._work.settle(key)
             if ack.status != "stored":
                 self._parent.say("warning", f"processor: the recorder refused a result: {ack.reason}")
+
+    def _recall(self, shown: list[Work]) -> None:
+        for work in shown:
+            self._work.recall(work.key, work.received_ns)
 
     def _meet_series(self) -> None:
         series = self._ledger.series()
@@ -168,7 +181,9 @@ class Processor:
         if series is None:
             return
         before = self._models.live_channels
-        self._models.refresh(self._ledger.verdicts(), (series.height, series.width))
+        shape = series.height, series.width
+        self._models.refresh(self._ledger.verdicts(), shape)
+        self._degrading.meet({c: self._models[c] for c in self._models.live_channels}, shape)
         for channel in self._models.live_channels - before:
             # Viewers see the model's work at once, on the newest frame there is.
             for frame in self._ledger.pending((channel,), limit=1, newest_first=True):
@@ -179,19 +194,45 @@ class Processor:
             return False
         work = self._work.newest(range(len(self._channels)))
         if work is None:
+            self._degrading.idle()
             return False
         channel = work.key.c
-        if self._models.is_live(channel):
+        if not self._models.is_live(channel):
+            # No model yet: the frame stays "raw" in the ledger and is shown as a plainly labelled preview.
+            self._work.settle(work.key)
+            if self._is_preview_due(channel):
+                self._show_preview(work)
+        elif self._degrading.quality == "full":
             self._denoise(work)
-            return True
-        # No model yet: the frame stays "raw" in the ledger and is shown as a plainly labelled preview.
-        self._work.settle(work.key)
+        else:
+            self._show_below_full(work)
+        self._degrading.handled(channel)
+        return True
+
+    def _is_preview_due(self, channel: int) -> bool:
         rate = self._settings.processor.preview_hz
         now = time.monotonic()
-        if rate > 0 and now - self._preview_at.get(channel, 0.0) >= 1 / rate:
-            self._preview_at[channel] = now
-            self._show_preview(work)
+        if rate <= 0 or now - self._preview_at.get(channel, 0.0) < 1 / rate:
+            return False
+        self._preview_at[channel] = now
         return True
+
+    def _show_below_full(self, work: Work) -> None:
+        """Show what there is time for; the frame stays "raw" in the ledger and is back-filled at full quality."""
+        self._work.settle(work.key)
+        model = self._models[work.key.c]
+        denoiser = self._degrading.denoiser(model)
+        if denoiser is None and not self._is_preview_due(work.key.c):
+            return
+        raw = self._read(work)
+        if raw is None:
+            return
+        if denoiser is not None:
+            picture = self._apply(denoiser, work, raw)
+        else:
+            picture = preview(raw) if self._degrading.quality == "preview" else raw
+        if picture is not None:
+            self._degrading.show(work, raw, picture, model.model_id)
 
     def _show_preview(self, work: Work) -> None:
         raw = self._read(work)
@@ -204,6 +245,8 @@ class Processor:
         live = self._models.live_channels
         if self._models.is_training(len(self._channels)):
             return False  # the trainer needs the cores; the store is filled up afterwards
+        if not self._degrading.may_fill:
+            return False
         work = self._work.oldest(live) if live else None
         if work is None:
             return False
@@ -233,17 +276,9 @@ class Processor:
         if raw is None:
             return
         model = self._models[work.key.c]
-        started = time.perf_counter()
-        try:
-            denoised = model.denoiser.cast(model.denoiser.denoise(raw), raw.dtype)
-        except Exception as error:  # noqa: BLE001 - whatever the runtime raises, the frame must be accounted for
-            self._failed(work, f"the denoiser failed: {error!r}")
+        denoised = self._apply(model.denoiser, work, raw)
+        if denoised is None:
             return
-        seconds = time.perf_counter() - started
-        self._models.note_trouble(work.key.c)
-        self._denoise_ms = 1e3 * seconds
-        if self._models.is_training(len(self._channels)):
-            self._rest_until = time.monotonic() + _REST * seconds
         published_ns = self._publish_pair(work, raw, denoised, model.model_id)
         self._watch.look_at(work, raw, denoised, model, show=published_ns is not None)
         number = self._client.send_frame(
@@ -253,10 +288,27 @@ class Processor:
             received_ns=work.received_ns,
             model_id=model.model_id,
             published_ns=published_ns,
-            live=work.newest and published_ns is not None and work.received_ns >= model.since_ns,
+            live=work.newest
+            and published_ns is not None
+            and work.received_ns >= max(model.since_ns, self._degrading.full_since_ns),
         )
         self._sent[number] = [work.key]
         self._denoised += 1
+
+    def _apply(self, denoiser: Denoiser, work: Work, raw: Pixels) -> Pixels | None:
+        """Run the network on a frame; None if that failed, which is told and counted."""
+        started = time.perf_counter()
+        try:
+            denoised = denoiser.cast(denoiser.denoise(raw), raw.dtype)
+        except Exception as error:  # noqa: BLE001 - whatever the runtime raises, the frame must be accounted for
+            self._failed(work, f"the denoiser failed: {error!r}")
+            return None
+        seconds = time.perf_counter() - started
+        self._models.note_trouble(work.key.c)
+        self._denoise_ms = 1e3 * seconds
+        if self._models.is_training(len(self._channels)):
+            self._rest_until = time.monotonic() + _REST * seconds
+        return denoised
 
     def _publish_pair(self, work: Work, raw: Pixels, denoised: Pixels, model_id: str) -> int | None:
         if not work.newest and not self._settings.publish.backfill:
@@ -307,5 +359,7 @@ class Processor:
             published=self._published,
             refused=self._publishing.refused,
             denoise_ms=self._denoise_ms,
+            quality=self._degrading.quality,
+            behind_s=self._degrading.behind_s,
             **self._parent.memory(),
         )

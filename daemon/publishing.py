@@ -11,7 +11,7 @@ import zmq
 
 from quietscope.adapters.frame import FrameKey, Pixels, Series
 from quietscope.adapters.publisher import Publisher
-from quietscope.adapters.wire_headers import FrameKind
+from quietscope.adapters.wire_headers import FrameKind, Quality
 from quietscope.config import QuietscopeError
 from quietscope.config.system import PublishSettings
 
@@ -32,6 +32,7 @@ class Publication:
     model_id: str | None = None
     light: str | None = None
     reason: str = ""
+    quality: Quality = "full"
     published_ns: int | None = None
     done: threading.Event = field(default_factory=threading.Event)
 
@@ -53,7 +54,7 @@ class PublishingThread:
         self, settings: PublishSettings, *, on_trouble: Callable[[str], None], keys: Path | None = None
     ) -> None:
         self._on_trouble = on_trouble
-        self._queue: queue.Queue[Publication | Series] = queue.Queue(maxsize=16)
+        self._queue: queue.Queue[Publication | Series | tuple[Quality, str]] = queue.Queue(maxsize=16)
         self._stop = threading.Event()
         self._context = zmq.Context()
         self._publisher = Publisher(settings, keys=keys)
@@ -74,6 +75,10 @@ class PublishingThread:
         """Tell viewers what the frames have in common."""
         self._put(series)
 
+    def change_quality(self, quality: Quality, reason: str) -> None:
+        """Tell viewers how good the newest pictures are from now on, and why."""
+        self._put((quality, reason))
+
     def publish(self, publication: Publication) -> int | None:
         """Publish a frame; the time of publication in nanoseconds since the epoch, or None if it failed."""
         if self._put(publication):
@@ -88,7 +93,7 @@ class PublishingThread:
         self._waker.close()
         self._context.term()
 
-    def _put(self, item: Publication | Series) -> bool:
+    def _put(self, item: Publication | Series | tuple[Quality, str]) -> bool:
         try:
             self._queue.put(item, timeout=_WAIT_S)
         except queue.Full:
@@ -119,6 +124,9 @@ class PublishingThread:
                 if isinstance(item, Series):
                     self._publisher.update_series(item)
                     continue
+                if isinstance(item, tuple):
+                    self._publisher.update_quality(*item)
+                    continue
                 self._publisher.publish(
                     item.kind,
                     item.key,
@@ -127,6 +135,7 @@ class PublishingThread:
                     model=item.model_id,
                     light=item.light,
                     reason=item.reason,
+                    quality=item.quality,
                 )
                 item.published_ns = time.time_ns()
             except QuietscopeError as error:

@@ -19,6 +19,7 @@ from quietscope.daemon.committer import Committer
 from quietscope.daemon.ingest_server import IngestServer
 from quietscope.daemon.intake import Intake
 from quietscope.daemon.ledger import EventRow, MetaRow
+from quietscope.daemon.lag import Lag
 from quietscope.daemon.leftovers import Leftovers
 from quietscope.daemon.parent import Parent
 from quietscope.daemon.runfolder import RunFolder
@@ -77,6 +78,7 @@ class Recorder:
         self._settings = settings
         self._parent = parent
         self._alarm = QueueAlarm()
+        self._lag = Lag()
         self._life = _Life()
         if resume and not follow:
             self._life.reason = "resumed"
@@ -106,6 +108,7 @@ class Recorder:
             known=() if self._leftovers is None else self._leftovers.known,
             known_rejected=() if self._leftovers is None else self._leftovers.rejected,
         )
+        self._received_before = self._intake.received
         try:
             self._server = IngestServer(
                 limits.endpoint,
@@ -222,6 +225,10 @@ class Recorder:
         if (news := self._alarm.update(share, self._vault.spooled)) is not None:
             self._parent.say(*news)
             self._parent.emit("alarm", percent=self._alarm.percent)
+        behind_s = self._lag.update(
+            self._intake.received - self._received_before, self._vault.stored, time.monotonic()
+        )
+        self._server.announce_load(behind_s)
         self._parent.emit(
             "status",
             received=self._intake.received,
@@ -230,6 +237,7 @@ class Recorder:
             ring_free_mb=max(0, ring.capacity - ring.nbytes) / 1e6,
             ring_share=share,
             stored=self._vault.stored,
+            behind_s=behind_s,
             disordered=self._intake.disordered,
             spooled=self._vault.spooled,
             refused=self._server.refused,

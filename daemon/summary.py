@@ -86,6 +86,7 @@ def summarise(run: RunFolder, ending: Ending, truth: TruthSource | None) -> Summ
             "skipped": skipped,
             "rejected": ledger.rejected(),
             "trust": ledger.lights(),
+            "shown_below_full": ledger.shown_below_full(),
             "published": published,
             "time_to_first_denoised_s": None
             if first_publication is None

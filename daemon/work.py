@@ -62,6 +62,10 @@ class WorkQueue:
         """A raw frame is in the store."""
         self._newest[key.c] = PendingFrame(0, key, received_ns)
 
+    def recall(self, key: FrameKey, received_ns: int) -> None:
+        """A frame that was shown already is to be shown once more, unless a newer one waits."""
+        self._newest.setdefault(key.c, PendingFrame(0, key, received_ns))
+
     def settle(self, key: FrameKey) -> None:
         """The ledger knows what became of a frame that was taken."""
         self._taken.discard(key)

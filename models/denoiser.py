@@ -4,6 +4,7 @@ This is the *only* component that joins normalisation, tiles and runtime. Frames
 and come out as float32 on the same scale of grey levels.
 """
 
+import copy
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -132,6 +133,19 @@ class Denoiser:
             overlap=self._tiling.overlap,
             stride=self._stride,
         )
+
+    def retiled(self, tiling: TilingSettings) -> "Denoiser":
+        """The same model on the same device with other tiles."""
+        other = copy.copy(self)
+        other._tiling = tiling  # noqa: SLF001 - one of this class
+        return other
+
+    def most_pixels(self, shape: tuple[int, int]) -> int:
+        """Pixels that the network computes at most for a frame of one shape (Y, X)."""
+        layout = self.layout(shape)
+        if self._in_one_pass and not self._normaliser.patch_wise:
+            return self._windows(layout).pixels
+        return layout.count * layout.side[0] * layout.side[1]
 
     def network_shape(self, shape: tuple[int, int]) -> tuple[int, int]:
         """Shape (H, W) of what goes through the network at a time, for frames of one shape (Y, X)."""
