@@ -67,8 +67,13 @@ class Degrading:
         return self._ladder.quality
 
     @property
-    def behind_s(self) -> float:
-        """Seconds from the arrival of the newest frame to its picture."""
+    def status(self) -> dict[str, Any]:
+        """Quality, its number from 0, and seconds from the arrival of the newest frame to its picture."""
+        step = QUALITIES.index(self.quality)
+        return {"quality": self.quality, "quality_step": step, "behind_s": self._behind_s}
+
+    @property
+    def _behind_s(self) -> float:
         return self._recorder_s + self._own_s
 
     @property
@@ -127,7 +132,7 @@ class Degrading:
         if training:
             self._ladder.hold()
             return []
-        behind_s = self.behind_s
+        behind_s = self._behind_s
         step = self._ladder.observe(time.monotonic(), behind_s)
         if step > 0:
             self._say("warning", f"the machine is behind: pictures are {behind_s:.1f} s late. {self._down()}")
@@ -193,7 +198,7 @@ class Degrading:
         if self.quality == "full":
             self.full_since_ns = time.time_ns()
         fields: dict[str, Any] = {"quality": self.quality, "words": _WORDS[self.quality]}
-        self._parent.emit("quality", level=level, text=text, behind_s=self.behind_s, **fields)
+        self._parent.emit("quality", level=level, text=text, behind_s=self._behind_s, **fields)
         self._client.send("event", level="info", text=text)
         self._publishing.change_quality(self.quality, "" if self.quality == "full" else text)
 

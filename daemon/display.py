@@ -34,6 +34,7 @@ class Display:
         self._processor: Event = {}
         self._training: dict[int, str] = {}
         self._addresses = ""
+        self._behind = ""
         self._started = time.monotonic()
         self._plain_at = self._started
         self._received: list[tuple[float, int]] = []
@@ -78,6 +79,9 @@ class Display:
     def _say(self, event: Event) -> None:
         if event["event"] == "ready" and event["from"] == "processor":
             self._addresses = event["endpoint"]
+        if event["event"] == "quality":
+            full = event["quality"] == "full"
+            self._behind = "" if full else f"behind: viewers get {event['words']}"
         if event["event"] == "verdict":
             self._training.pop(event["channel"], None)
         words = words_of(event)
@@ -131,7 +135,9 @@ class Display:
     def _line(self) -> str:
         training = "; ".join(self._training.values())
         figures = ", ".join(f"{k} {v}" for k, v in self._figures().items())
-        return f"{time.monotonic() - self._started:6.1f} s  {figures}{'; training ' + training if training else ''}"
+        more = [f"training {training}"] if training else []
+        more += [self._behind] if self._behind else []
+        return f"{time.monotonic() - self._started:6.1f} s  {'; '.join([figures, *more])}"
 
     def _table(self) -> Group:
         table = Table(show_edge=False, pad_edge=False)
@@ -140,4 +146,6 @@ class Display:
             table.add_column(name, justify="right")
         table.add_row(*map(str, figures.values()))
         lines = [Text(f"training {line}", style="cyan") for line in self._training.values()]
+        if self._behind:
+            lines.append(Text(self._behind, style="yellow"))
         return Group(table, *lines)

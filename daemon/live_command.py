@@ -206,6 +206,8 @@ def _print_summary(console: Console, summary: Summary, peak_mb: dict[str, float]
     )
     table.add_row("skipped, rejected", f"{_reasons(figures['skipped'])}, {_reasons(figures['rejected'])}")
     table.add_row("published", str(figures["published"]))
+    if below := sum(figures["shown_below_full"].values()):
+        table.add_row("shown below full quality at first", str(below))
     table.add_row("first denoised frame after", some(figures["time_to_first_denoised_s"], "s"))
     table.add_row("frames per second", some(figures["fps"], ""))
     latency = figures["latency_ms"]

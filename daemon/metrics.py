@@ -27,6 +27,8 @@ _METRICS: dict[str, tuple[str, str, str, float]] = {
     "viewers_refused_total": ("processor", "refused", "counter", 1),
     "frames_pending": ("processor", "pending", "gauge", 1),
     "denoise_seconds": ("processor", "denoise_ms", "gauge", 1e-3),
+    "behind_seconds": ("processor", "behind_s", "gauge", 1),
+    "quality_step": ("processor", "quality_step", "gauge", 1),
 }
 _HELP = {
     "frames_received_total": "Distinct valid frames received.",
@@ -41,6 +43,8 @@ _HELP = {
     "frames_published_total": "Denoised frames shown to viewers.",
     "viewers_refused_total": "Viewers refused for their key.",
     "frames_pending": "Stored frames that are neither denoised nor skipped.",
+    "behind_seconds": "From the arrival of the newest frame to its picture.",
+    "quality_step": "0 at full quality; below it: 1 less overlap, 2 larger tiles, 3 preview, 4 raw only.",
     "denoise_seconds": "Time the last frame took to be denoised.",
 }
 

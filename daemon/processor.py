@@ -359,7 +359,6 @@ class Processor:
             published=self._published,
             refused=self._publishing.refused,
             denoise_ms=self._denoise_ms,
-            quality=self._degrading.quality,
-            behind_s=self._degrading.behind_s,
+            **self._degrading.status,
             **self._parent.memory(),
         )

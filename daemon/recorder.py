@@ -18,8 +18,8 @@ from quietscope.daemon.alarm import QueueAlarm
 from quietscope.daemon.committer import Committer
 from quietscope.daemon.ingest_server import IngestServer
 from quietscope.daemon.intake import Intake
-from quietscope.daemon.ledger import EventRow, MetaRow
 from quietscope.daemon.lag import Lag
+from quietscope.daemon.ledger import EventRow, MetaRow
 from quietscope.daemon.leftovers import Leftovers
 from quietscope.daemon.parent import Parent
 from quietscope.daemon.runfolder import RunFolder
@@ -109,6 +109,7 @@ class Recorder:
             known_rejected=() if self._leftovers is None else self._leftovers.rejected,
         )
         self._received_before = self._intake.received
+        self._behind_s = 0.0
         try:
             self._server = IngestServer(
                 limits.endpoint,
@@ -138,6 +139,8 @@ class Recorder:
             self._check_end(has_source=source is not None)
             if self._life.source_ended.is_set() and self._intake.ended.is_set() and not announced:
                 announced = self._report_end_of_intake()
+            received = self._intake.received - self._received_before
+            self._behind_s = self._lag.update(received, self._vault.stored, time.monotonic())
             if time.monotonic() - status_at > _STATUS_S:
                 self._report_status()
                 status_at = time.monotonic()
@@ -225,10 +228,7 @@ class Recorder:
         if (news := self._alarm.update(share, self._vault.spooled)) is not None:
             self._parent.say(*news)
             self._parent.emit("alarm", percent=self._alarm.percent)
-        behind_s = self._lag.update(
-            self._intake.received - self._received_before, self._vault.stored, time.monotonic()
-        )
-        self._server.announce_load(behind_s)
+        self._server.announce_load(self._behind_s)
         self._parent.emit(
             "status",
             received=self._intake.received,
@@ -237,7 +237,7 @@ class Recorder:
             ring_free_mb=max(0, ring.capacity - ring.nbytes) / 1e6,
             ring_share=share,
             stored=self._vault.stored,
-            behind_s=behind_s,
+            behind_s=self._behind_s,
             disordered=self._intake.disordered,
             spooled=self._vault.spooled,
             refused=self._server.refused,

@@ -38,6 +38,7 @@ class RunArchive:
         self._told = 0
         self._figures = _Figures()
         self._progress = ""
+        self._behind = ""
         self._extent = (0, FrameKey(-1, -1, -1, -1))
         self._published = 0
         self._timeline: tuple[object, str] = (None, "")
@@ -65,6 +66,7 @@ class RunArchive:
             series=ledger.series(),
             lengths=lengths,
             progress=self._progress,
+            behind=self._behind,
             counts=counts,
             timeline=self._states(ledger, lengths.t, tuple(counts.values())),
             models=_models(ledger),
@@ -102,6 +104,10 @@ class RunArchive:
             )
         elif event["event"] == "verdict":
             self._progress = ""
+        elif event["event"] == "quality":
+            self._behind = "" if event["quality"] == "full" else event["words"]
+        elif event["event"] == "ready" and event["from"] == "processor":
+            self._behind = ""  # a processor that was started again begins with full quality
         words = words_of(event)
         if words is None:
             return

@@ -64,7 +64,7 @@ def thrift(denoiser: Denoiser, tiling: TilingSettings, shape: tuple[int, int]) -
     # one at a time: on a GPU several large tiles may not fit, and what did not fit once is never tried again
     choices = [
         _changed(tiling, tile=side, overlap=0.0, batch=1)
-        for side in sides
+        for side in sorted(sides)
         if tiling.tile < side <= WINDOW**0.5
     ]
     larger = min(choices, key=cost, default=tiling)

@@ -29,6 +29,8 @@ class Snapshot:
         Lengths of t, c, z and p recorded so far.
     progress
         What the run is busy with besides recording, in words; empty if nothing.
+    behind
+        What viewers get while the machine is behind, in words; empty at full quality.
     counts
         Frames by state: ``raw`` (waiting), ``denoised``, ``skipped``; and ``rejected``.
     timeline
@@ -48,6 +50,7 @@ class Snapshot:
     series: Series | None = None
     lengths: FrameKey = field(default=FrameKey(0, 0, 0, 0))
     progress: str = ""
+    behind: str = ""
     counts: Mapping[str, int] = field(default_factory=dict)
     timeline: str = ""
     models: Mapping[int, Mapping[str, Any]] = field(default_factory=dict)

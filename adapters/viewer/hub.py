@@ -101,7 +101,8 @@ class Hub:
         same = last is not None and last[1].key == key
         if frame.kind == "raw":
             self._keep_raw(frame)
-            if not same and time.time_ns() - self._processed_at.get(channel, 0) < _ALONE_NS:
+            alone = frame.header.quality == "raw"  # nothing will be made of it while it is new
+            if not (same or alone) and time.time_ns() - self._processed_at.get(channel, 0) < _ALONE_NS:
                 return  # its denoised frame is on the way
         else:
             self._processed_at[channel] = time.time_ns()
@@ -157,6 +158,7 @@ class Hub:
                     received_ns=header.received_ns,
                     published_ns=header.published_ns,
                     model=model,
+                    quality=header.quality,
                 )
             )
             self._serial += 1

@@ -33,6 +33,8 @@ class Picture:
         Model that made the denoised plane.
     note
         Why a plane is missing, in words; empty if none is.
+    quality
+        What viewers get of the frame while it is new; below ``full`` the machine is behind.
     light, reason
         Traffic light of the denoised plane (``green``, ``yellow``, ``red``), and why, in words; None if unknown.
     """
@@ -44,6 +46,7 @@ class Picture:
     published_ns: int = 0
     model: str | None = None
     note: str = ""
+    quality: str = "full"
     light: str | None = None
     reason: str = ""
 
@@ -133,6 +136,7 @@ def encode_picture(picture: Picture, number: int, factor: int = 1, *, adds: bool
         "published_ms": picture.published_ns / 1e6,
         "model": picture.model,
         "note": picture.note,
+        "quality": picture.quality,
         "light": picture.light,
         "reason": picture.reason,
         "adds": adds,

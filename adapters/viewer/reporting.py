@@ -42,6 +42,7 @@ class Report:
             "name": snapshot.name,
             "running": snapshot.running,
             "progress": snapshot.progress,
+            "behind": snapshot.behind,
             "series": None
             if series is None
             else {

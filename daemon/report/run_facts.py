@@ -42,6 +42,8 @@ class RunFacts:
         Frames in the store by state: ``raw``, ``denoised``, ``skipped``.
     skipped, rejected
         Reason → number.
+    shown_below_full
+        Quality that frames were first shown at because the machine was behind → number.
     began, ended
         Arrival of the first and of the last frame, or None without frames.
     live_ns
@@ -67,6 +69,7 @@ class RunFacts:
     counts: Mapping[str, int]
     skipped: Mapping[str, int]
     rejected: Mapping[str, int]
+    shown_below_full: Mapping[str, int]
     began: dt.datetime | None
     ended: dt.datetime | None
     live_ns: NDArray[np.int64]
@@ -128,6 +131,7 @@ def gather(run: RunFolder) -> RunFacts:
             counts=ledger.counts(),
             skipped=ledger.skipped(),
             rejected=ledger.rejected(),
+            shown_below_full=ledger.shown_below_full(),
             began=_moment(first) if stored else None,
             ended=_moment(last) if stored else None,
             live_ns=_live(ledger),

@@ -29,6 +29,13 @@ _SKIPPED = {
     "denoiser": "the model failed on this frame",
 }
 
+_SHOWN = {
+    "less-overlap": "with less overlap",
+    "larger-tiles": "in larger tiles",
+    "preview": "as a simple preview",
+    "raw": "as recorded only",
+}
+
 _REJECTED = {
     "shape": "another size than the series",
     "dtype": "another pixel type than the series",
@@ -54,6 +61,10 @@ def accounts(run: RunFacts) -> Html:
     )
     rows = [(f"{n:,}", "left out", _SKIPPED.get(why, why)) for why, n in run.skipped.items()]
     rows += [(f"{n:,}", "not taken", _REJECTED.get(why, why)) for why, n in run.rejected.items()]
+    rows += [
+        (f"{n:,}", f"first shown {_SHOWN.get(how, how)}", _behind(run))
+        for how, n in run.shown_below_full.items()
+    ]
     if run.counts["raw"]:
         rows.append(
             (f"{run.counts['raw']:,}", "not denoised", "still waiting; `quietscope resume` finishes the run")
@@ -62,6 +73,11 @@ def accounts(run: RunFacts) -> Html:
     if rows:
         parts.append(table(("Frames", "What became of them", "Why"), rows))
     return section("Every frame accounted for", *parts, anchor="frames")
+
+
+def _behind(run: RunFacts) -> str:
+    stored = "to be stored" if run.counts["raw"] else "stored"
+    return f"the machine was behind; {stored} at full quality all the same"
 
 
 def _verdict(run: RunFacts, received: int) -> str:

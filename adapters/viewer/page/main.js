@@ -16,6 +16,7 @@ const find = (id) => document.getElementById(id);
 const LAYOUTS = ["side", "divider", "raw", "denoised"];
 const STREAMS = ["raw", "denoised", "preview"];
 const EVENTS_SHOWN = 200;
+const BEHIND = { "less-overlap": "tiles with less overlap", "larger-tiles": "larger tiles, edges may show" };
 
 const saved = JSON.parse(localStorage.getItem("quietscope") ?? "{}");
 const remember = (changes) => localStorage.setItem("quietscope", JSON.stringify(Object.assign(saved, changes)));
@@ -202,10 +203,13 @@ function rawCaption(shown) {
 function denoisedCaption(shown) {
   const without = shown.filter((picture) => !picture.planes.has("denoised"));
   const names = shown.length > 1 && without.length < shown.length ? `${without.map((p) => channels.channels[p.key.c].name).join(", ")}: ` : "";
-  if (!without.length) return ["Denoised", coarse(shown), ""];
-  if (without.some((picture) => picture.planes.has("preview"))) return ["Preview", `${names}simple filter, no model yet`, "preview"];
+  const hurried = shown.map((picture) => BEHIND[picture.quality]).find(Boolean);
+  if (!without.length) return ["Denoised", [coarse(shown), hurried].filter(Boolean).join("; "), ""];
+  const behind = without.some((picture) => picture.quality !== "full");
+  if (without.some((picture) => picture.planes.has("preview"))) return ["Preview", `${names}simple filter, ${behind ? "the computer is behind" : "no model yet"}`, "preview"];
   const refused = without.filter(({ key }) => report?.models[key.c]?.accepted === false);
   if (refused.length) return ["Not denoised", `${names}no model has passed the tests`, "missing"];
+  if (behind) return ["Not denoised yet", `${names}the computer is behind`, "missing"];
   return [report?.running || report?.counts.raw ? "Not denoised yet" : "Not denoised", names.replace(": ", ""), "missing"];
 }
 
@@ -250,6 +254,7 @@ function refreshState() {
   const live = report?.running;
   const [kind, text] = !connected ? ["lost", report ? "No connection, trying again" : "Connecting"]
     : !report ? ["waiting", "Waiting for the run"]
+    : live && timeline.follow && report.behind ? ["behind", `Live, behind: ${report.behind}`]
     : live && timeline.follow ? ["live", report.progress ? `Live, ${report.progress}` : "Live"]
     : live ? ["paused", `Recording goes on, you look at t ${timeline.t}`]
     : !report.lengths.t ? ["waiting", "No frames yet"]
