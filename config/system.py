@@ -87,7 +87,7 @@ class DegradeSettings(Section):
     patience_s: float = Field(default=3.0, gt=0, le=3600)
     """Seconds for which pictures must have been late, and not less and less so, before there is a step down."""
 
-    retry_s: float = Field(default=20.0, gt=0, le=3600)
+    retry_s: float = Field(default=10.0, gt=0, le=3600)
     """Seconds for which pictures must have been in time before there is a step up. Twice as many after each step up
     that did not last, up to 32 times as many."""
 

@@ -146,7 +146,10 @@ class Degrading:
         degraded = self.quality != "full"
         self._ladder.reset()
         if degraded:
-            self._say("info", "the recording has ended: what viewers got less of is denoised in full now")
+            self._say(
+                "info",
+                "the recording has ended: frames that were shown below full quality are denoised in full now",
+            )
         return self._shown_last()
 
     def show(self, work: Work, raw: Pixels, picture: Pixels, model_id: str) -> None:

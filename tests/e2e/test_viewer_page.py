@@ -1,6 +1,7 @@
 """The viewer as people see it: the real command, a real publisher, a real browser."""
 
 import io
+import json
 import re
 import time
 from urllib.parse import urlsplit
@@ -244,3 +245,35 @@ def test_the_light_comes_live_and_doubtful_places_are_marked_when_asked(tmp_path
     browser.wait("document.querySelector('#image').dataset.shown === '1/0/raw+denoised'")
     np.testing.assert_array_equal(stage_pixels(browser)[denoised], before[denoised])
     assert not browser.complaints
+
+
+def test_pictures_below_full_quality_say_so(tmp_path, closing):
+    root = make_run(tmp_path / "run", side=64, frames=2)
+    publisher = closing(LivePublisher(root, side=64))
+    view = closing(ViewCommand(root))
+    browser = closing(Chromium(1280, 800))
+    browser.open(view.url)
+    browser.wait("document.querySelector('#state').innerText === 'Live'")
+    step = {
+        "event": "quality",
+        "from": "processor",
+        "level": "warning",
+        "text": "4 s late",
+        "quality": "preview",
+    }
+    with (root / "log.jsonl").open("a", encoding="utf-8") as log:
+        log.write(json.dumps({**step, "words": "simple previews"}) + "\n")
+    browser.wait("document.querySelector('#state').innerText === 'Live, behind: simple previews'")
+    for t, kinds, quality, caption in (
+        (5, ("preview",), "preview", "Preview: simple filter, the computer is behind"),
+        (6, ("preview",), "full", "Preview: simple filter, no model yet"),
+        (7, ("raw", "denoised"), "larger-tiles", "Denoised: larger tiles, edges may show"),
+        (8, ("raw",), "raw", "Not denoised yet: the computer is behind"),
+        (9, ("raw", "denoised"), "full", "Denoised"),
+    ):
+        publisher.publish(t, t + 1, kinds=kinds, quality=quality)
+        browser.wait(
+            "[...document.querySelector('#caption-denoised').childNodes].map(e => e.textContent).join(': ')"
+            f" === {json.dumps(caption)}"
+        )
+    assert browser.complaints == []

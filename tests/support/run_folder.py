@@ -74,13 +74,20 @@ _PUBLISHER = """
             line = sys.stdin.readline()
             if not line:
                 break
-            first, stop, pause, kinds, p, channels = line.split()
+            first, stop, pause, kinds, p, channels, quality = line.split()
             for t in range(int(first), int(stop)):
                 for c in map(int, channels.split(",")):
                     for kind in kinds.split(","):
                         pixels = plane(kind, t, c, side)
                         judged = {"light": "yellow", "reason": "doubt"} if kind == "trust" else {"model": "m"}
-                        publisher.publish(kind, FrameKey(t, c, 0, int(p)), pixels, received_ns=time.time_ns(), **judged)
+                        publisher.publish(
+                            kind,
+                            FrameKey(t, c, 0, int(p)),
+                            pixels,
+                            received_ns=time.time_ns(),
+                            quality=quality,
+                            **judged,
+                        )
                 time.sleep(float(pause))
             print(json.dumps(publisher.published), flush=True)
 """
@@ -118,12 +125,13 @@ class LivePublisher:
         *,
         p: int = 0,
         channels: tuple[int, ...] | None = None,
+        quality: str = "full",
     ) -> None:
         """Publish the time points `first` … `stop` − 1 of all channels, or of some, at position `p`."""
         assert self.process.stdin is not None
         assert self.process.stdout is not None
         chosen = ",".join(map(str, self._channels if channels is None else channels))
-        self.process.stdin.write(f"{first} {stop} {pause_s} {','.join(kinds)} {p} {chosen}\n")
+        self.process.stdin.write(f"{first} {stop} {pause_s} {','.join(kinds)} {p} {chosen} {quality}\n")
         self.process.stdin.flush()
         assert self.process.stdout.readline().startswith("{")
 
