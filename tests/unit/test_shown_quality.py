@@ -18,8 +18,10 @@ from quietscope.adapters.publisher import Publisher
 from quietscope.adapters.viewer.hub import Hub
 from quietscope.adapters.viewer.light import LightMeter
 from quietscope.adapters.viewer.reporting import Report
+from quietscope.config.errors import WireError
 from quietscope.config.system import PublishSettings
 from quietscope.daemon.display import Display
+from quietscope.daemon.ingest_fields import rows as rows_of
 from quietscope.daemon.ledger import DenoisedRow, LedgerWriter, LostDenoisedRow, RawRow, ShownRow
 from quietscope.daemon.ledger_reader import LedgerReader
 from quietscope.daemon.metrics import Metrics
@@ -82,6 +84,16 @@ def test_a_ledger_of_a_version_without_shown_frames_is_read_and_brought_up_to_da
     writer.commit([ShownRow(FrameKey(0), "raw", 5)])
     writer.close()
     assert rows(path) == [(0, "raw", "raw", 5, None)]
+
+
+@pytest.mark.parametrize(
+    "nonsense", [{"quality": "best"}, {"quality": ["raw"]}, {"key": [1, 2]}, {"shown_ns": 2**70}]
+)
+def test_what_cannot_have_been_shown_is_refused(nonsense):
+    header = {"type": "shown", "key": [1, 0, 0, 0], "quality": "raw", "shown_ns": 5}
+    assert rows_of(header) == [ShownRow(FrameKey(1), "raw", 5)]
+    with pytest.raises(WireError):
+        rows_of({**header, **nonsense})
 
 
 def test_viewers_hear_of_a_step_at_once_with_every_heartbeat_and_with_every_frame():
