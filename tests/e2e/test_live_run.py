@@ -28,6 +28,7 @@ SUMMARY_KEYS = {
     "rejected",
     "trust",
     "published",
+    "shown_below_full",
     "time_to_first_denoised_s",
     "fps",
     "latency_ms",
