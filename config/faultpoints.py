@@ -35,10 +35,11 @@ PointName = Literal[
     "ledger.commit",
     "runtime.run",
     "trainer.train",
+    "retrainer.train",
 ]
 """Where a fault can be made: before a plane is written, when it is to be synced, when a file takes its final name, when
 a frame is spooled, when it is read back from the spool, when the ledger commits, when the network runs, when training
-begins."""
+begins, and when training again does."""
 
 VARIABLE = "QUIETSCOPE_FAULTS"
 

@@ -1,12 +1,23 @@
 """Settings of the methods beside Adaptive-SN2N."""
 
+from collections.abc import Mapping
 from typing import Literal
 
 from pydantic import Field
 
 from quietscope.config.base import Section
 
-__all__ = ["FM2SSettings", "Noise2SRSettings", "Poisson2VoidSettings"]
+__all__ = ["METHOD_NAMES", "FM2SSettings", "Method", "Noise2SRSettings", "Poisson2VoidSettings"]
+
+Method = Literal["adaptive-sn2n", "fm2s", "noise2sr", "poisson2void"]
+
+METHOD_NAMES: Mapping[Method, str] = {
+    "adaptive-sn2n": "Adaptive-SN2N",
+    "fm2s": "FM2S",
+    "noise2sr": "Noise2SR",
+    "poisson2void": "Poisson2Void",
+}
+"""What the authors of a method call it."""
 
 
 class FM2SSettings(Section):

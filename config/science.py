@@ -123,7 +123,8 @@ class DriftSettings(Section):
     """What is done when the pictures are no longer like those that the model was trained on."""
 
     retrain: Literal["off", "offer", "auto"] = "offer"
-    """Nothing (``off``), say it in words (``offer``), or train a new model while the old one goes on (``auto``)."""
+    """Nothing (``off``), say it in words (``offer``), or train a new model while the old one goes on (``auto``). The
+    command ``quietscope control RUN retrain`` works with all of them."""
 
     frames: int = Field(default=5, ge=1, le=10_000)
     """Frames of a channel that must have drifted one after the other."""
@@ -133,6 +134,12 @@ class DriftSettings(Section):
 
     sharpness: float = Field(default=1.5, gt=1, le=1000)
     """Factor by which the sharpness may have become less or more."""
+
+    most: int = Field(default=3, ge=1, le=1000)
+    """How often ``auto`` trains a channel again in one run."""
+
+    apart_s: float = Field(default=300.0, ge=0, le=1_000_000)
+    """Least time between two trainings of a channel that ``auto`` starts, seconds."""
 
 
 class TilingSettings(Section):

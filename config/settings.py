@@ -1,12 +1,11 @@
 """The whole validated, frozen settings tree of a run."""
 
 from pathlib import Path
-from typing import Literal
 
 from pydantic import Field
 
 from quietscope.config.base import Section
-from quietscope.config.methods import FM2SSettings, Noise2SRSettings, Poisson2VoidSettings
+from quietscope.config.methods import FM2SSettings, Method, Noise2SRSettings, Poisson2VoidSettings
 from quietscope.config.science import (
     AdaptiveSN2NSettings,
     DriftSettings,
@@ -18,6 +17,7 @@ from quietscope.config.science import (
 )
 from quietscope.config.sources import SimulatorSettings, SourceSettings
 from quietscope.config.system import (
+    ControlSettings,
     DegradeSettings,
     MonitoringSettings,
     ProcessorSettings,
@@ -41,7 +41,7 @@ class Settings(Section):
     name: str | None = Field(default=None, pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$")
     """Name of the run folder; none takes date and time. An existing run is never overwritten."""
 
-    method: Literal["adaptive-sn2n", "fm2s", "noise2sr", "poisson2void"] = "adaptive-sn2n"
+    method: Method = "adaptive-sn2n"
     """Denoising method; each has a section of its own."""
 
     source: SourceSettings = SimulatorSettings()
@@ -91,6 +91,9 @@ class Settings(Section):
 
     publish: PublishSettings = PublishSettings()
     """The viewers' wire."""
+
+    control: ControlSettings = ControlSettings()
+    """Commands to a running daemon."""
 
     security: SecuritySettings = SecuritySettings()
     """Keys and limits of the wires."""

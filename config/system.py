@@ -8,6 +8,7 @@ from pydantic import Field
 from quietscope.config.base import Section
 
 __all__ = [
+    "ControlSettings",
     "DegradeSettings",
     "MonitoringSettings",
     "ProcessorSettings",
@@ -111,6 +112,13 @@ class PublishSettings(Section):
     """Time between two heartbeats, seconds."""
 
 
+class ControlSettings(Section):
+    """Commands to a running daemon."""
+
+    endpoint: str = Field(default="tcp://127.0.0.1:0", pattern=r"^tcp://[^:]+:\d{1,5}$")
+    """Address of the control wire; port 0 takes a free one."""
+
+
 class MonitoringSettings(Section):
     """Watching a run from outside."""
 
@@ -123,7 +131,7 @@ class SecuritySettings(Section):
     """Who may connect, and with how much."""
 
     keys: Path | None = None
-    """Folder of CURVE keys (``quietscope keys new FOLDER``). With keys both wires demand them, also on this computer;
+    """Folder of CURVE keys (``quietscope keys new FOLDER``). With keys all wires demand them, also on this computer;
     without, addresses that other computers can reach are refused."""
 
     max_message_mb: float = Field(default=1074.0, gt=0, le=1074.0)
@@ -141,6 +149,9 @@ class ViewSettings(Section):
 
     open_browser: bool = True
     """Open the page in the default browser."""
+
+    remote_control: bool = False
+    """Let browsers on other computers pause denoising and train again, as those on this computer may."""
 
 
 class StopSettings(Section):

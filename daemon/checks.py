@@ -136,6 +136,7 @@ def _ports(settings: Settings) -> Check:
     for setting, endpoint in (
         ("publish.endpoint", settings.publish.endpoint),
         ("recorder.endpoint", settings.recorder.endpoint),
+        ("control.endpoint", settings.control.endpoint),
         ("monitoring.port", f"tcp://127.0.0.1:{settings.monitoring.port or 0}"),
     ):
         parts = urlsplit(endpoint)

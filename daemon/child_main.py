@@ -3,27 +3,27 @@
 import faulthandler
 import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from quietscope.config import QuietscopeError
+from quietscope.config import QuietscopeError, Settings
 from quietscope.config.loader import load_settings
 from quietscope.daemon.parent import Parent
 from quietscope.daemon.runfolder import RunFolder
 
 __all__ = ["CHILDREN", "run_child"]
 
-CHILDREN = ("recorder", "processor", "trainer", "camera", "viewer")
+CHILDREN = ("recorder", "processor", "trainer", "retrainer", "camera", "viewer")
 
 
-def run_child(arguments: Sequence[str]) -> int:
+def run_child(arguments: Sequence[str]) -> int:  # noqa: PLR0911 - a table
     """Run one of `CHILDREN`.
 
     Parameters
     ----------
     arguments
         Name of the child, run folder, then pairs: ``--ingest``, ``--news`` and ``--publish`` with an address,
-        ``--resume`` and ``--follow`` with 0 or 1.
+        ``--resume``, ``--follow`` and ``--fresh`` with 0 or 1, ``--channel`` with a number, ``--method`` with a name.
 
     Returns
     -------
@@ -58,9 +58,19 @@ def run_child(arguments: Sequence[str]) -> int:
             from quietscope.daemon.view_command import run_viewer_child
 
             return run_viewer_child(run, settings, parent)
+        if name == "retrainer":
+            return _retrainer(run, settings, parent, options)
         from quietscope.daemon.trainer import Trainer
 
         return Trainer(run, settings, parent, ingest=options["--ingest"]).run()
     except QuietscopeError as error:
         print(error, file=sys.stderr)  # noqa: T201 - collected into the run's logs
         return 2
+
+
+def _retrainer(run: RunFolder, settings: Settings, parent: Parent, options: Mapping[str, str]) -> int:
+    from quietscope.daemon.retrainer import Retrainer
+
+    changed = settings.model_copy(update={"method": options["--method"]})
+    channel, fresh = int(options["--channel"]), options["--fresh"] == "1"
+    return Retrainer(run, changed, parent, ingest=options["--ingest"], channel=channel, fresh=fresh).run()

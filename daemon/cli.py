@@ -9,8 +9,10 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 
+from quietscope.adapters.control import Command
 from quietscope.config import QuietscopeError, Settings
 from quietscope.config.loader import load_settings
+from quietscope.config.methods import Method as MethodName
 from quietscope.config.micromanager import MicroManagerSettings
 from quietscope.daemon.child_main import CHILDREN, run_child
 from quietscope.daemon.config_command import config_app
@@ -285,6 +287,27 @@ def view(
     given = {"view.host": host, "view.port": port, "view.open_browser": None if browser else "false"}
     changes = [f"{key}={value}" for key, value in given.items() if value is not None]
     raise typer.Exit(view_run(run_folder, load_settings(run_folder.settings, None, changes)))
+
+
+@app.command()
+def control(
+    folder: Annotated[Path, typer.Argument(metavar="RUN", help="Folder of a run that is going on.")],
+    command: Annotated[
+        Command, typer.Argument(metavar="COMMAND", help="retrain, pause, continue (denoising) or status.")
+    ],
+    *,
+    channel: Annotated[
+        str | None, typer.Option("--channel", help="retrain: channel by name or number; none means all.")
+    ] = None,
+    method: Annotated[MethodName | None, typer.Option("--method", help="retrain: another method.")] = None,
+    json_file: Annotated[
+        Path | None, typer.Option("--json", help="Write the answer here.", metavar="FILE")
+    ] = None,
+) -> None:
+    """Train a running run again, pause its denoising or go on with it, or ask how it stands."""
+    from quietscope.daemon.control_command import control_run
+
+    raise typer.Exit(control_run(folder, command, channel=channel, method=method, json_file=json_file))
 
 
 @app.command()

@@ -84,6 +84,8 @@ class Display:
             self._behind = "" if full else f"behind: viewers get {event['words']}"
         if event["event"] == "verdict":
             self._training.pop(event["channel"], None)
+        if event["event"] == "exit" and event["from"] == "retrainer":
+            self._training.clear()  # it may have died; what is still being trained tells of itself again
         words = words_of(event)
         if words is None or (event["event"] == "rejected" and not self._is_told()):
             return

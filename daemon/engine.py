@@ -14,13 +14,16 @@ import queue
 import time
 from collections.abc import Callable
 from enum import StrEnum
+from typing import Any
 
 from quietscope.adapters.endpoints import local_endpoint
 from quietscope.config import RunError, Settings
 from quietscope.config.loader import settings_to_toml
 from quietscope.config.micromanager import MicroManagerSettings
 from quietscope.daemon.child import Child, Event
+from quietscope.daemon.commander import Commander
 from quietscope.daemon.ending import Ending
+from quietscope.daemon.retraining import Task
 from quietscope.daemon.runfolder import RunFolder
 from quietscope.daemon.runlog import RunLog
 from quietscope.daemon.software import software
@@ -84,6 +87,7 @@ class Engine:
         self._addresses: dict[str, str] = {}
         self._stops = 0
         self._camera_by: float | None = None
+        self._commander: Commander | None = None
         self.phase = Phase.STARTING
         self.ending = Ending()
         self.run_folder = resume or RunFolder.create(settings.out, settings.name)
@@ -106,13 +110,17 @@ class Engine:
                     event = self._events.get(timeout=0.25)
                 except queue.Empty:
                     event = None
-                if event is not None:
+                if event is not None and event["event"] == "control" and self._commander is not None:
+                    self._commander.hear(event, self.phase)
+                elif event is not None:
                     self._heard[event.get("from", "")] = time.monotonic()
                     self._log.write(event)
                     self._on_event(event)
                     self._handle(event)
                 self._watch()
         finally:
+            if self._commander is not None:
+                self._commander.close()
             self._end_children()
             self._log.close()
         return self.ending
@@ -124,13 +132,15 @@ class Engine:
             "ingest": local_endpoint(ready["endpoint"]),
             "news": local_endpoint(ready["news"]),
         }
+        self._commander = Commander(self._settings, self.run_folder, self, self._events.put)
+        self._addresses["control"] = self._commander.endpoint
         self.phase = Phase.RECORDING
         self._spawn("processor")
         self._spawn("trainer")
         if isinstance(self._settings.source, MicroManagerSettings) and not self._resume:
             self._spawn("camera")
 
-    def _spawn(self, name: str) -> None:
+    def _spawn(self, name: str, *options: str) -> None:
         arguments = [name, str(self.run_folder.root)]
         if name == "recorder":
             arguments += ["--resume", str(int(self._resume)), "--follow", str(int(self._follow))]
@@ -141,7 +151,10 @@ class Engine:
             if "publish" in self._addresses:
                 # Viewers reconnect by themselves, provided that the address stays.
                 arguments += ["--publish", self._addresses["publish"]]
+        if name in self._children:
+            self._children[name].release()
         self._heard[name] = time.monotonic()
+        arguments += options
         self._children[name] = Child(name, arguments, self._events, self.run_folder.child_errors(name))
 
     def _await_ready(self, name: str) -> Event:
@@ -168,14 +181,14 @@ class Engine:
         raise RunError(msg)
 
     def _handle(self, event: Event) -> None:
+        if self._commander is not None:
+            self._commander.take(event)
         match event["event"], event.get("from"):
             case "stop", _:
                 self._on_stop(str(event["reason"]))
             case "ready", "processor":
                 self._addresses["publish"] = event["endpoint"]
                 self._write_addresses()
-            case "drift", _:
-                self._on_drift(event)
             case "intake_ended", _:
                 self._on_intake_ended(event)
             case "fatal", _:
@@ -208,6 +221,10 @@ class Engine:
         if event["source_failed"]:
             self.ending.faults.append(str(event["reason"]))
         self.phase = Phase.TRAINING
+        if "retrainer" in self._children:
+            self._children["retrainer"].end(0.0)
+        if self._commander is not None:
+            self._commander.end_recording()
         if self._has_camera:
             self._children["camera"].tell("stop")
         if self._children["trainer"].is_alive:
@@ -215,11 +232,17 @@ class Engine:
         else:
             self._begin_filling()
 
-    def _on_drift(self, event: Event) -> None:
-        """The pictures of a channel are no longer what its model was trained on, and it is to be trained again."""
-        if self.phase is Phase.RECORDING and self._children["trainer"].is_alive:
-            self._children["trainer"].tell("retrain", channel=event["channel"])
-            self._say("warning", f"channel {event['channel']} is trained again: {event['text']}")
+    def tell(self, name: str, command: str, **fields: Any) -> bool:
+        """Send a command to a process; whether it is alive."""
+        alive = self._children[name].is_alive
+        self._children[name].tell(command, **fields)
+        return alive
+
+    def begin(self, task: Task) -> None:
+        """Start the process that trains a channel again."""
+        options = ("--channel", str(task.channel), "--method", task.method, "--fresh", str(int(task.fresh)))
+        self._spawn("retrainer", *options)
+        self._write_addresses()
 
     def _begin_filling(self) -> None:
         self.phase = Phase.FILLING
@@ -271,12 +294,12 @@ class Engine:
     def _revive(self, name: str, event: Event) -> bool:
         what = f"the {name} died (status {event['status']}){self.run_folder.last_words(name)}"
         if self._restarts[name] <= 0:
-            self._say("error", f"{what}; it is not started again, raw frames are recorded all the same")
+            self.say("error", f"{what}; it is not started again, raw frames are recorded all the same")
             if name == "processor":
                 self.ending.faults.append(f"{what}; it is not started again")
             return False
         self._restarts[name] -= 1
-        self._say("warning", f"the {name} is started again: {what}")
+        self.say("warning", f"the {name} is started again: {what}")
         self._spawn(name)
         if name == "trainer" and self.phase is Phase.TRAINING:
             self._children[name].tell("finish")
@@ -289,18 +312,19 @@ class Engine:
         now = time.monotonic()
         for name, child in self._children.items():
             if child.is_alive and now - self._heard[name] > _SILENCE_S:
-                self._say("error", f"the {name} has said nothing for {_SILENCE_S:.0f} s and is ended")
+                self.say("error", f"the {name} has said nothing for {_SILENCE_S:.0f} s and is ended")
                 self._heard[name] = now
                 child.end(0.0)
         if self._camera_by is not None and now > self._camera_by:
             self._camera_by = None
-            self._say(
+            self.say(
                 "error",
                 f"Micro-Manager has not stopped within {_END_S:.0f} s; its frames are taken no longer",
             )
             self._children["camera"].end(0.0)
 
-    def _say(self, level: str, text: str) -> None:
+    def say(self, level: str, text: str) -> None:
+        """Write words into the log and show them."""
         event = {"event": "log", "from": "engine", "level": level, "text": text}
         self._log.write(event)
         self._on_event(event)

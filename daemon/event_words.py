@@ -18,6 +18,10 @@ class Words(NamedTuple):
     text: str
 
 
+_PAUSED = Words("warning", "denoising is paused; raw frames are recorded, and denoised afterwards")
+_GOES_ON = Words("good", "denoising goes on; frames of the pause are filled in")
+
+
 def words_of(event: Event) -> Words | None:  # noqa: PLR0911 - a table
     """Words for an event, or None for one that is no news to people.
 
@@ -43,6 +47,8 @@ def words_of(event: Event) -> Words | None:  # noqa: PLR0911 - a table
         case "model_live", _:
             name = event.get("name", f"channel {event['channel']}")
             return Words("good", f"{name}: its model is live, on {event['provider']}")
+        case "denoising", _:
+            return _PAUSED if event["paused"] else _GOES_ON
         case "rejected", _:
             return Words("warning", f"rejected {event['name']} ({event['reason']}): {event['detail']}")
         case "intake_ended", _:
@@ -58,6 +64,7 @@ def words_of(event: Event) -> Words | None:  # noqa: PLR0911 - a table
 def _verdict(event: Event) -> Words:
     seconds = event["figures"].get("training_s", 0.0)
     if event["accepted"]:
-        return Words("good", f"{event['name']}: model accepted after {seconds:.0f} s. {event['reason']}")
+        what = "new model" if event.get("again") else "model"
+        return Words("good", f"{event['name']}: {what} accepted after {seconds:.0f} s. {event['reason']}")
     then = "its old model goes on" if event.get("again") else "the channel stays on preview"
     return Words("warning", f"{event['name']}: model NOT accepted, {then}. {event['reason']}")

@@ -146,10 +146,13 @@ class LedgerReader:
         """How many raw frames are neither denoised nor skipped."""
         return int(self._rows("SELECT count(*) FROM frame WHERE state = 'raw'")[0][0])
 
-    def frames(self, channel: int, *, after: int = 0, limit: int = 64) -> list[PendingFrame]:
-        """Committed frames of a channel in order of arrival, with id above `after`."""
+    def frames(
+        self, channel: int, *, after: int = 0, limit: int = 64, newest_first: bool = False
+    ) -> list[PendingFrame]:
+        """Committed frames of a channel in order of arrival or the reverse, with id above `after`."""
+        order = "DESC" if newest_first else "ASC"
         rows = self._rows(
-            "SELECT id, t, c, z, p, received_ns FROM frame WHERE c = ? AND id > ? ORDER BY id LIMIT ?",
+            f"SELECT id, t, c, z, p, received_ns FROM frame WHERE c = ? AND id > ? ORDER BY id {order} LIMIT ?",  # noqa: S608
             channel,
             after,
             limit,

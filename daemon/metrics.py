@@ -73,6 +73,8 @@ class Metrics:
             match event["event"]:
                 case "status":
                     self._status[name] = event
+                case "ready" | "exit" if name == "retrainer":
+                    pass  # whatever becomes of it, the run is as well as before
                 case "ready":
                     self._up[name] = True
                     self._starts[name] += 1

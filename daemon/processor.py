@@ -84,6 +84,7 @@ class Processor:
         self._skip_at: dict[int, float] = {}
         self._rest_until = 0.0
         self._draining = False
+        self._paused = False
         self._denoised = 0
         self._published = 0
         self._denoise_ms = 0.0
@@ -135,11 +136,19 @@ class Processor:
         match command.get("command"):
             case "drain":
                 self._draining = True
+                self._pause(paused=False)  # what a pause has left out is made up for
                 self._meet_models()
                 self._models.give_up(str(command["untrainable"]))
                 self._recall(self._degrading.end())
+            case "pause" | "continue" as what:
+                self._pause(paused=what == "pause" and not self._draining)
             case other:
                 self._parent.say("warning", f"processor: unknown command {other!r}")
+
+    def _pause(self, *, paused: bool) -> None:
+        if paused != self._paused:
+            self._paused = paused
+            self._parent.emit("denoising", paused=paused)
 
     def _hear(self) -> None:
         while self._news.poll(0):
@@ -197,7 +206,10 @@ class Processor:
             self._degrading.idle()
             return False
         channel = work.key.c
-        if not self._models.is_live(channel):
+        if self._paused:
+            self._work.settle(work.key)
+            self._show_raw(work)
+        elif not self._models.is_live(channel):
             # No model yet: the frame stays "raw" in the ledger and is shown as a plainly labelled preview.
             self._work.settle(work.key)
             if self._is_preview_due(channel):
@@ -234,16 +246,21 @@ class Processor:
         if picture is not None:
             self._degrading.show(work, raw, picture, model.model_id)
 
-    def _show_preview(self, work: Work) -> None:
+    def _show_raw(self, work: Work) -> Pixels | None:
         raw = self._read(work)
+        if raw is not None:
+            self._publish_raw(work, raw)
+        return raw
+
+    def _show_preview(self, work: Work) -> None:
+        raw = self._show_raw(work)
         if raw is None:
             return
-        self._publish_raw(work, raw)
         self._publishing.publish(Publication("preview", work.key, preview(raw), work.received_ns))
 
     def _backfill(self) -> bool:
         live = self._models.live_channels
-        if self._models.is_training(len(self._channels)):
+        if self._paused or self._models.is_training(len(self._channels)):
             return False  # the trainer needs the cores; the store is filled up afterwards
         if not self._degrading.may_fill:
             return False

@@ -180,6 +180,8 @@ class Recorder:
                 self._life.abandoned = unfinished and not self._life.source_ended.is_set()
                 self._life.reason = self._life.reason or str(command.get("reason", "stopped"))
                 self._life.stop_source.set()
+            case "event":
+                self._committer.put(EventRow(str(command["level"]), str(command["text"])))
             case "finish":
                 self._life.finish.set()
             case other:

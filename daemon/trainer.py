@@ -1,18 +1,13 @@
 """The trainer process: collects the first usable frames of each channel, trains, exports, judges, reports.
 
 Channels take turns in the order in which they have enough frames. A restart begins with the channels that have no
-verdict yet, since verdicts are in the ledger. A channel whose specimen has changed is trained again, on frames that
-come from then on and at low priority; its old model serves meanwhile.
+verdict yet, since verdicts are in the ledger. Training a channel again is another process (`daemon/retrainer.py`).
 """
 
-import os
 import time
-from collections import Counter
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
-import numpy as np
 from numpy.typing import NDArray
 
 from quietscope.adapters.frame import FrameKey
@@ -23,6 +18,8 @@ from quietscope.config.faultpoints import reach
 from quietscope.daemon.ledger_reader import LedgerReader, PendingFrame
 from quietscope.daemon.parent import Parent
 from quietscope.daemon.runfolder import RunFolder
+from quietscope.daemon.training_share import training_share
+from quietscope.daemon.verdict import deliver_verdict
 from quietscope.models.noise import unusable_reason
 
 __all__ = ["Trainer"]
@@ -30,7 +27,7 @@ __all__ = ["Trainer"]
 _POLL_S = 0.2
 _HELD_OUT = 6
 _LOOK_AT = 400
-_NICE = 10
+_LIFE_SIGN_S = 10.0
 
 
 @dataclass
@@ -60,14 +57,13 @@ class Trainer:
 
     def __init__(self, run: RunFolder, settings: Settings, parent: Parent, *, ingest: str) -> None:
         self._run = run
-        self._settings = _share_the_machine(settings)
+        self._settings = training_share(settings)
         self._parent = parent
         self._ledger = LedgerReader(run.ledger)
         self._client = IngestClient(ingest, sender="trainer", keys=settings.security.keys)
         self._store: StoreReader | None = None
         self._collected: dict[int, _Collection] = {}
         self._done: set[int] = set(self._ledger.verdicts())
-        self._generation: Counter[int] = Counter()
         self._finishing = False
 
     def run(self) -> int:
@@ -75,8 +71,12 @@ class Trainer:
         self._parent.emit("ready")
         if not self._done:
             import quietscope.daemon.training_job  # noqa: F401 - takes seconds, while frames are still coming
+        sign_at = time.monotonic()
         try:
             while not self._parent.gone.is_set():
+                if time.monotonic() - sign_at > _LIFE_SIGN_S:
+                    sign_at = time.monotonic()
+                    self._emit("status")  # a process that is silent for minutes is taken for a dead one
                 self._obey()
                 channel = self._next_channel()
                 if channel is not None:
@@ -96,19 +96,6 @@ class Trainer:
             return
         if command.get("command") == "finish":
             self._finishing = True
-            # What was to be trained again keeps the model it has.
-            self._done |= set(self._generation)
-        elif command.get("command") == "retrain" and not self._finishing:
-            self._start_again(int(command["channel"]))
-
-    def _start_again(self, channel: int) -> None:
-        """Collect frames of a channel that has a model, from now on."""
-        if channel not in self._done:
-            return
-        self._generation[channel] += 1
-        newest = self._ledger.newest_id(channel)
-        self._collected[channel] = _Collection([], [], last_id=newest)
-        self._done.discard(channel)
 
     def _next_channel(self) -> int | None:
         """Collect frames; the first channel that has enough, or has all it will ever get."""
@@ -157,19 +144,14 @@ class Trainer:
         self._done.add(channel)
         held = self._collected.pop(channel)
         name = self._channel_name(channel)
-        generation = 1 + self._generation[channel]
-        if generation > 1 and hasattr(os, "nice"):
-            os.nice(max(0, _NICE - os.nice(0)))
         started = time.monotonic()
         trust: dict[str, Any] = {}
         try:
             if not held.frames:
                 msg = f"none of its {held.refused} frames is usable for training (empty, saturated or NaN)"
                 raise RunError(msg)
-            job = TrainingJob(
-                self._run.models, self._settings, self._emit, channel, name, generation=generation
-            )
-            if self._settings.training.model is None or generation > 1:
+            job = TrainingJob(self._run.models, self._settings, self._emit, channel, name)
+            if self._settings.training.model is None:
                 path, trained = job.train(held.frames, held.keys)
             else:
                 path, trained = job.adopt(), None
@@ -188,25 +170,7 @@ class Trainer:
             "trained_on": [list(key) for key in held.keys],
             **self._parent.memory(),
         }
-        self._client.send(
-            "model",
-            model_id=judgement.model_id,
-            channel=channel,
-            accepted=judgement.accepted,
-            path=None if judgement.path is None else _relative(judgement.path, self._run.root),
-            reason=judgement.reason,
-            figures=_plain(figures),
-        )
-        self._client.flush(30.0)
-        self._parent.emit(
-            "verdict",
-            channel=channel,
-            name=name,
-            accepted=judgement.accepted,
-            again=generation > 1,
-            reason=judgement.reason,
-            figures=_plain(figures),
-        )
+        deliver_verdict(judgement, figures, channel, self._run, client=self._client, parent=self._parent)
 
     def _emit(self, event: str, **fields: Any) -> None:
         self._parent.emit(event, **fields, **self._parent.memory())
@@ -227,26 +191,3 @@ class Trainer:
         series = self._ledger.series()
         names = () if series is None else series.channels
         return names[channel] if channel < len(names) else f"channel {channel}"
-
-
-def _share_the_machine(settings: Settings) -> Settings:
-    """Leave half of the CPU to the processes that record and show, unless it is said how much to take."""
-    if settings.training.threads:
-        return settings
-    threads = max(1, (os.cpu_count() or 2) // 2)
-    return settings.model_copy(update={"training": settings.training.model_copy(update={"threads": threads})})
-
-
-def _relative(path: Path, root: Path) -> str:
-    return path.relative_to(root).as_posix()
-
-
-def _plain(value: Any) -> Any:
-    """The same with numpy's numbers turned into Python's."""
-    if isinstance(value, dict):
-        return {str(k): _plain(v) for k, v in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_plain(v) for v in value]
-    if isinstance(value, np.generic):
-        return value.item()
-    return value

@@ -13,16 +13,19 @@ from numpy.typing import NDArray
 from quietscope.adapters.frame import FrameKey
 from quietscope.config import ModelError, Settings
 from quietscope.config.science import TrainingSettings
-from quietscope.daemon.ready_denoiser import ready_denoiser
+from quietscope.daemon.ready_denoiser import ReadyDenoiser, ready_denoiser
 from quietscope.models.calibration import Calibration, calibrate
 from quietscope.models.denoiser import Denoiser
 from quietscope.models.export import export_onnx, parity_error
-from quietscope.models.gate import judge
+from quietscope.models.gate import Verdict, judge
 from quietscope.models.protocols import Progress, TrainingSet
+from quietscope.models.succession import succeed
 from quietscope.models.training import TrainedModel, train
 from quietscope.models.trust_reference import measure_reference
 
 __all__ = ["Judgement", "TimeBudget", "TrainingJob", "model_name", "place_by_place"]
+
+Clock = Callable[[], float]
 
 _GRACE = 3.0
 _FEW = 3
@@ -42,15 +45,18 @@ class TimeBudget:
     ----------
     settings
         ``budget_s``, ``min_steps`` and ``max_steps``.
+    clock
+        Gives seconds.
     """
 
-    def __init__(self, settings: TrainingSettings) -> None:
+    def __init__(self, settings: TrainingSettings, clock: Clock = time.monotonic) -> None:
         self._settings = settings
+        self._clock = clock
         self._started: float | None = None
 
     def used(self, step: int) -> float:
         """Share of the budget used; the clock starts with the first call."""
-        now = time.monotonic()
+        now = self._clock()
         if self._started is None:
             self._started = now
         limits = self._settings
@@ -131,6 +137,8 @@ class TrainingJob:
         The channel's index and name.
     generation
         How many models the channel will have had.
+    clock
+        What the budget is measured with.
     """
 
     def __init__(
@@ -142,10 +150,12 @@ class TrainingJob:
         name: str,
         *,
         generation: int = 1,
+        clock: Clock = time.monotonic,
     ) -> None:
         self._path = folder / model_name(channel, generation)
         self._settings = settings
         self._emit = emit
+        self._clock = clock
         self._channel = channel
         self._name = name
         self._reported_at = 0.0
@@ -167,7 +177,7 @@ class TrainingJob:
         trained = train(
             TrainingSet(*place_by_place(frames, keys), {"channel": self._name}),
             self._settings,
-            TimeBudget(self._settings.training),
+            TimeBudget(self._settings.training, self._clock),
             self._progress,
         )
         self._emit("log", level="info", text=f"{self._name}: {trained.words}")
@@ -206,6 +216,7 @@ class TrainingJob:
         keys: Sequence[FrameKey],
         *,
         held_out: bool,
+        in_use: Path | None = None,
     ) -> Judgement:
         """Ask the gate about an exported model.
 
@@ -217,24 +228,29 @@ class TrainingJob:
             Frames to judge it by, in order of arrival. Only frames of one position and plane are compared.
         held_out
             Whether the model has not seen them.
+        in_use
+            The model whose place it would take; it must not be worse on the same frames.
         """
-        ready = ready_denoiser(
-            path,
-            self._settings,
-            (frames[0].shape[0], frames[0].shape[1]),
-            lambda level, text: self._emit("log", level=level, text=f"{self._name}: {text}"),
-        )
+        shape = (frames[0].shape[0], frames[0].shape[1])
+        ready = self._ready(path, shape)
         denoiser = ready.denoiser
         ordered, times = place_by_place(frames, keys)
-        verdict = judge(
-            denoiser.denoise,
-            ordered,
-            settings=self._settings.gate,
-            indices=times,
-            parity_error=None if trained is None else parity_error(trained, path),
-            # one or two frames say less about the noise than those that the model was trained on
-            calibration=_calibration(denoiser) if len(frames) < _FEW else None,
-        )
+        # one or two frames say less about the noise than those that the model was trained on
+        calibration = _calibration(denoiser) if len(frames) < _FEW else None
+
+        def ask(model: Denoiser, parity: float | None) -> Verdict:
+            return judge(
+                model.denoise,
+                ordered,
+                settings=self._settings.gate,
+                indices=times,
+                parity_error=parity,
+                calibration=calibration,
+            )
+
+        verdict = ask(denoiser, None if trained is None else parity_error(trained, path))
+        if in_use is not None:
+            verdict = succeed(verdict, ask(self._ready(in_use, shape).denoiser, None))
         figures = {
             "method": denoiser.metadata.get("method"),
             "held_out": held_out,
@@ -272,6 +288,14 @@ class TrainingJob:
             seed=self._settings.training.seed,
         )
         return reference.figures
+
+    def _ready(self, path: Path, shape: tuple[int, int]) -> ReadyDenoiser:
+        return ready_denoiser(
+            path,
+            self._settings,
+            shape,
+            lambda level, text: self._emit("log", level=level, text=f"{self._name}: {text}"),
+        )
 
     def _progress(self, progress: Progress) -> None:
         now = time.monotonic()

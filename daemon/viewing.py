@@ -39,6 +39,7 @@ class RunArchive:
         self._figures = _Figures()
         self._progress = ""
         self._behind = ""
+        self._paused = False
         self._extent = (0, FrameKey(-1, -1, -1, -1))
         self._published = 0
         self._timeline: tuple[object, str] = (None, "")
@@ -58,11 +59,14 @@ class RunArchive:
         for identity, received_ns, published_ns in ledger.live_publications(after=self._published):
             self._published = identity
             self._figures.delay(published_ns, received_ns)
-        endpoint = self._run.addresses().get("publish")
+        addresses = self._run.addresses()
+        endpoint, control = (addresses.get(name) for name in ("publish", "control"))
         return Snapshot(
             self._run.root.name,
             running=running,
             endpoint=None if endpoint is None else local_endpoint(endpoint),
+            control=None if control is None else local_endpoint(control),
+            paused=running and self._paused,
             series=ledger.series(),
             lengths=lengths,
             progress=self._progress,
@@ -108,6 +112,10 @@ class RunArchive:
             self._behind = "" if event["quality"] == "full" else event["words"]
         elif event["event"] == "ready" and event["from"] == "processor":
             self._behind = ""  # a processor that was started again begins with full quality
+        elif event["event"] in {"denoising", "software"}:  # with the latter a run begins, or is resumed
+            self._paused = bool(event.get("paused"))
+        elif event["event"] == "exit" and event.get("from") in {"trainer", "retrainer"}:
+            self._progress = ""
         words = words_of(event)
         if words is None:
             return

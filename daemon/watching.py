@@ -1,5 +1,6 @@
 """Watches what the processor delivers: judges every denoised frame, shows and stores the verdict, notices drift."""
 
+import time
 from collections import Counter
 from collections.abc import Callable
 from typing import Any
@@ -12,6 +13,9 @@ from quietscope.daemon.publishing import Publication, PublishingThread
 from quietscope.daemon.work import Work
 
 __all__ = ["Watch"]
+
+_AGAIN_S = 10.0
+"""Time between two events about a drift that lasts."""
 
 
 class Watch:
@@ -42,6 +46,7 @@ class Watch:
         self._client = client
         self._on_event = on_event
         self._drifted: Counter[int] = Counter()
+        self._drift_told: dict[str, float] = {}
         self._told: set[str] = set()
 
     def look_at(self, work: Work, raw: Pixels, denoised: Pixels, model: LiveModel, *, show: bool) -> None:
@@ -85,18 +90,13 @@ class Watch:
 
     def _follow_drift(self, channel: int, model: LiveModel, drift: str) -> None:
         self._drifted[channel] = self._drifted[channel] + 1 if drift else 0
-        told = f"drift {model.model_id}"
-        if self._drifted[channel] < self._settings.frames or told in self._told:
+        if self._drifted[channel] < self._settings.frames:
             return
-        if self._settings.retrain == "auto":
-            self._told.add(told)
-            self._event("drift", channel=channel, model_id=model.model_id, text=drift)
+        now = time.monotonic()
+        if now - self._drift_told.get(model.model_id, float("-inf")) < _AGAIN_S:
             return
-        self._tell_once(
-            told,
-            f"channel {channel} is no longer what its model was trained on: {drift}. For a model that fits, start a "
-            'new run, or let this happen by itself with drift.retrain = "auto"',
-        )
+        self._drift_told[model.model_id] = now
+        self._event("drift", channel=channel, model_id=model.model_id, text=drift)
 
     def _tell_once(self, what: str, text: str) -> None:
         if what not in self._told:

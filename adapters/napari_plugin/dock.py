@@ -1,4 +1,4 @@
-"""The widget that follows a run: an address, a button, and a line that says how it goes."""
+"""The widget that follows a run: an address, buttons, and lines that say how it goes."""
 
 import json
 import time
@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from quietscope.adapters.endpoints import local_endpoint
+from quietscope.adapters.napari_plugin.controls import Controls
 from quietscope.adapters.napari_plugin.follower import Follower
 from quietscope.adapters.napari_plugin.live_layers import LiveLayers
 from quietscope.config.errors import WireError
@@ -65,6 +66,7 @@ class _LiveDock:
         self._status = QLabel("Not connected.")
         self._status.setObjectName("status")
         self._status.setWordWrap(True)
+        self._controls = Controls()
         row = QHBoxLayout()
         row.addWidget(self._target)
         row.addWidget(browse)
@@ -74,6 +76,7 @@ class _LiveDock:
         form.addRow("Keys folder", self._keys)
         form.addRow(self._button)
         form.addRow(self._status)
+        form.addRow(self._controls.widget)
         self._timer = QTimer(self.widget)
         self._timer.setSingleShot(True)
         self._timer.timeout.connect(self._look)
@@ -88,17 +91,17 @@ class _LiveDock:
 
     def _toggle(self) -> None:
         if self._follower is not None:
-            self._leave()
-            self._button.setText("Follow")
-            self._status.setText("Not connected.")
+            self._stop()
             return
         try:
-            endpoint = _endpoint(self._target.text().strip())
+            endpoint, control = _endpoints(self._target.text().strip())
         except WireError as error:
             self._status.setText(str(error))
             return
-        keys = self._keys.text().strip()
-        self._follower = Follower(endpoint, keys=Path(keys).expanduser() if keys else None)
+        typed = self._keys.text().strip()
+        keys = Path(typed).expanduser() if typed else None
+        self._follower = Follower(endpoint, keys=keys)
+        self._controls.attach(control, keys)
         self._layers = LiveLayers(self._viewer)
         self._button.setText("Stop")
         self._status.setText(f"Waiting for {endpoint} …")
@@ -109,6 +112,12 @@ class _LiveDock:
             self._follower.close()
             self._follower = None
 
+    def _stop(self) -> None:
+        self._leave()
+        self._controls.attach(None, None)
+        self._button.setText("Follow")
+        self._status.setText("Not connected.")
+
     def _look(self) -> None:
         """Show what is newest, then rest at least as long as that took, so that napari stays quick to the user."""
         if self._follower is None:
@@ -117,6 +126,7 @@ class _LiveDock:
             self._leave()
             return
         started = time.monotonic()
+        self._controls.look(goes_on=not self._follower.ended)
         frames = self._follower.take()
         for frame in frames:
             self._layers.show(frame, self._follower.series)
@@ -130,8 +140,8 @@ class _LiveDock:
         self._timer.start(max(_PERIOD_MS, round(1000 * (time.monotonic() - started))))
 
 
-def _endpoint(target: str) -> str:
-    """Address of the publisher that the user means.
+def _endpoints(target: str) -> tuple[str, str | None]:
+    """Address of the publisher that the user means, and of the run's control wire, which a run folder tells.
 
     Raises
     ------
@@ -139,12 +149,13 @@ def _endpoint(target: str) -> str:
         If it is neither an address nor the folder of a run that is going on.
     """
     if "://" in target:
-        return target
+        return target, None
     if not target:
         raise WireError("Give the folder of a run that is going on, or the address that the run prints.")
     try:
         content = json.loads((Path(target).expanduser() / "endpoints.json").read_text(encoding="utf-8"))
-        return local_endpoint(content["publish"])
-    except (OSError, ValueError, KeyError, TypeError) as error:
+        control = content.get("control")
+        return local_endpoint(content["publish"]), None if control is None else local_endpoint(control)
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         msg = f"{target} is not the folder of a run that is going on (no endpoints.json). Choose another folder."
         raise WireError(msg) from error

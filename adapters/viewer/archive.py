@@ -23,6 +23,10 @@ class Snapshot:
         Whether the run is going on.
     endpoint
         Address of the running publisher, or None.
+    control
+        Address at which the run takes commands, or None.
+    paused
+        Whether denoising is paused.
     series
         What the frames share, or None before the first one.
     lengths
@@ -47,6 +51,8 @@ class Snapshot:
     name: str
     running: bool = False
     endpoint: str | None = None
+    control: str | None = None
+    paused: bool = False
     series: Series | None = None
     lengths: FrameKey = field(default=FrameKey(0, 0, 0, 0))
     progress: str = ""

@@ -32,8 +32,16 @@ class Report:
         self.lengths = snapshot.lengths
         self.denoised = snapshot.counts.get("denoised", 0)
 
-    def news(self, snapshot: Snapshot) -> dict[str, Any]:
-        """JSON-able report with the events and samples that are new to this browser."""
+    def news(self, snapshot: Snapshot, *, commands: bool = False) -> dict[str, Any]:
+        """JSON-able report with the events and samples that are new to this browser.
+
+        Parameters
+        ----------
+        snapshot
+            What is known.
+        commands
+            Whether the browser may ask something of the run now.
+        """
         series = snapshot.series
         events = [event for event in snapshot.events if event["number"] >= self._events][-_EVENTS_AT_ONCE:]
         if events:
@@ -43,6 +51,8 @@ class Report:
             "running": snapshot.running,
             "progress": snapshot.progress,
             "behind": snapshot.behind,
+            "paused": snapshot.paused,
+            "commands": commands,
             "series": None
             if series is None
             else {

@@ -17,6 +17,7 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 from quietscope.adapters.endpoints import is_this_computer
 from quietscope.adapters.viewer.access import Access
 from quietscope.adapters.viewer.archive import Archive, Snapshot
+from quietscope.adapters.viewer.commands import Commands
 from quietscope.adapters.viewer.hub import Hub
 from quietscope.adapters.viewer.pictures import Picture
 from quietscope.adapters.viewer.reporting import Report
@@ -61,6 +62,7 @@ class ViewerServer:
             name = socket.gethostname()
         shown = f"[{name}]" if ":" in name else name
         self.url = f"http://{shown}:{port}/" + (f"?token={self._token}" if self._token else "")
+        self._commands = Commands(allowed=self._token is None or settings.remote_control, keys=keys)
         self._sessions: set[Session] = set()
         self._loop: asyncio.AbstractEventLoop | None = None
         app = Starlette(
@@ -110,7 +112,7 @@ class ViewerServer:
             await socket_.close(1013, "too many browsers look at this run")
             return
         await socket_.accept()
-        session = Session(socket_, self._archive, self._hub, Report(self._watch.light))
+        session = Session(socket_, self._archive, self._hub, Report(self._watch.light), self._commands)
         if self._watch.snapshot.name:
             session.run_changed(self._watch.snapshot)
         self._sessions.add(session)
@@ -132,6 +134,7 @@ class ViewerServer:
 
     def _on_look(self, snapshot: Snapshot) -> None:
         self._hub.connect(snapshot.endpoint if snapshot.running else None)
+        self._commands.endpoint = snapshot.control if snapshot.running else None
         self._tell(lambda session: session.run_changed(snapshot))
 
     def _tell(self, what: Callable[[Session], None]) -> None:

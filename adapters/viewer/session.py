@@ -11,18 +11,21 @@ import time
 from dataclasses import dataclass, replace
 from typing import Protocol
 
+from quietscope.adapters.control import Request
 from quietscope.adapters.frame import FrameKey
 from quietscope.adapters.ome_zarr.layout import KINDS, Kind
 from quietscope.adapters.viewer.archive import Archive, Snapshot
+from quietscope.adapters.viewer.commands import Commands
 from quietscope.adapters.viewer.hub import Hub
 from quietscope.adapters.viewer.link import Link
 from quietscope.adapters.viewer.pictures import Picture, encode_picture, plane_nbytes
 from quietscope.adapters.viewer.reporting import Report
-from quietscope.adapters.viewer.wanted import Acknowledged, Wanted, from_browser
+from quietscope.adapters.viewer.wanted import Acknowledged, Asked, Wanted, from_browser
 from quietscope.config.errors import LedgerError, StoreError
 
 __all__ = ["BrowserSocket", "Session"]
 
+_ASKED = 3
 _REFINE_S = 0.6
 """A coarse picture that stays on screen for so long is sent again in full."""
 
@@ -51,13 +54,19 @@ class Session:
         Where stored and live pictures come from.
     report
         Gives what is new in the run for this browser.
+    commands
+        Passes on what the browser asks of the run.
     """
 
-    def __init__(self, socket: BrowserSocket, archive: Archive, hub: Hub, report: Report) -> None:
+    def __init__(
+        self, socket: BrowserSocket, archive: Archive, hub: Hub, report: Report, commands: Commands
+    ) -> None:
         self._socket = socket
         self._archive = archive
         self._hub = hub
         self._report = report
+        self._commands = commands
+        self._asked: list[Request] = []
         self._link = Link()
         self._wake = asyncio.Event()
         self._wanted: Wanted | None = None
@@ -97,6 +106,8 @@ class Session:
             message = from_browser(await self._socket.receive_text())
             if isinstance(message, Acknowledged):
                 self._acknowledge(message)
+            elif isinstance(message, Asked):
+                self._asked = [*self._asked[:_ASKED], message.request]
             else:
                 self._want(message)
             self._wake.set()
@@ -122,14 +133,25 @@ class Session:
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._wake.wait(), _REFINE_S if self._coarse else None)
             self._wake.clear()
+            while self._asked:
+                await self._send_answer(self._asked.pop(0))
             if "report" not in self._under_way and self._snapshot is not None:
                 await self._send_report(self._snapshot)
             if "picture" not in self._under_way and self._wanted is not None:
                 await self._send_next(self._wanted)
 
+    async def _send_answer(self, request: Request) -> None:
+        answer = await self._commands.ask(request)
+        text = json.dumps(
+            {"type": "answer", "ok": answer.ok, "text": answer.text, "number": self._number + 1}
+        )
+        self._begin("answer", len(text))
+        await self._socket.send_text(text)
+
     async def _send_report(self, snapshot: Snapshot) -> None:
         self._snapshot = None
-        content = {"type": "report", **self._report.news(snapshot), "number": self._number + 1}
+        news = self._report.news(snapshot, commands=self._commands.possible)
+        content = {"type": "report", **news, "number": self._number + 1}
         text = json.dumps(content, separators=(",", ":"), allow_nan=False)
         self._begin("report", len(text))
         await self._socket.send_text(text)

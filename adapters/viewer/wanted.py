@@ -4,9 +4,10 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
+from quietscope.adapters.control import Request
 from quietscope.config.errors import WireError
 
-__all__ = ["Acknowledged", "Wanted", "from_browser"]
+__all__ = ["Acknowledged", "Asked", "Wanted", "from_browser"]
 
 _Name = Annotated[str, Field(max_length=40)]
 _Index = Annotated[int, Field(ge=0, le=2**31)]
@@ -50,12 +51,19 @@ class Acknowledged(_Strict):
     """Time from arrival to acknowledgement, milliseconds: not the link's fault."""
 
 
-_FROM_BROWSER: TypeAdapter[Wanted | Acknowledged] = TypeAdapter(
-    Annotated[Wanted | Acknowledged, Field(discriminator="type")]
+class Asked(_Strict):
+    """Something is to be done."""
+
+    type: Literal["ask"] = "ask"
+    request: Request
+
+
+_FROM_BROWSER: TypeAdapter[Wanted | Acknowledged | Asked] = TypeAdapter(
+    Annotated[Wanted | Acknowledged | Asked, Field(discriminator="type")]
 )
 
 
-def from_browser(text: str) -> Wanted | Acknowledged:
+def from_browser(text: str) -> Wanted | Acknowledged | Asked:
     """Understand a message of a browser.
 
     Raises

@@ -2,14 +2,9 @@
 
 from collections.abc import Mapping
 
-__all__ = ["SOURCES", "method_name"]
+from quietscope.config.methods import METHOD_NAMES
 
-_NAMES: Mapping[str, str] = {
-    "adaptive-sn2n": "Adaptive-SN2N",
-    "fm2s": "FM2S",
-    "noise2sr": "Noise2SR",
-    "poisson2void": "Poisson2Void",
-}
+__all__ = ["SOURCES", "method_name"]
 
 _BLIND_SPOT = (
     "Laine, Karras, Lehtinen and Aila. High-quality self-supervised deep image denoising. NeurIPS 2019."
@@ -29,4 +24,6 @@ SOURCES: Mapping[str, tuple[str, ...]] = {
 
 def method_name(method: str | None) -> str:
     """What the authors of a method call it; an en dash for None."""
-    return "–" if method is None else _NAMES.get(method, method)
+    return (
+        "–" if method is None else next((name for key, name in METHOD_NAMES.items() if key == method), method)
+    )

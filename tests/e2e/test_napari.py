@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from quietscope.adapters.napari_plugin.dock import _endpoint
+from quietscope.adapters.napari_plugin.dock import _endpoints
 from quietscope.adapters.napari_plugin.run_reader import get_reader
 from quietscope.config import WireError
 
@@ -78,6 +78,18 @@ def test_every_update_of_a_live_run_arrives_and_the_newest_wins(seen):
 
 
 @pytest.mark.slow
+def test_buttons_ask_the_run_and_say_what_became_of_it(seen):
+    found, _ = seen
+    assert found["asked"] == [
+        {"command": "retrain", "channel": None, "method": "fm2s"},
+        {"command": "pause", "channel": None, "method": None},
+        {"command": "continue", "channel": None, "method": None},
+    ]
+    assert found["words"] == "denoising is paused"
+    assert found["buttons"] == ["Pause denoising", "Go on denoising", "Pause denoising"]
+
+
+@pytest.mark.slow
 def test_what_the_user_removes_stays_away_and_closing_leaves_nothing_behind(seen):
     found, _ = seen
     assert "Choose another folder" in found["wrong_folder"]
@@ -95,8 +107,12 @@ def test_only_the_folder_of_a_run_is_taken(tmp_path):
 
 def test_a_run_is_named_by_its_folder_or_its_address(tmp_path):
     (tmp_path / "endpoints.json").write_text('{"publish": "tcp://0.0.0.0:5555"}')
-    assert _endpoint(str(tmp_path)) == "tcp://127.0.0.1:5555"
-    assert _endpoint("tcp://microscope:5555") == "tcp://microscope:5555"
+    assert _endpoints(str(tmp_path)) == ("tcp://127.0.0.1:5555", None)
+    assert _endpoints("tcp://microscope:5555") == ("tcp://microscope:5555", None)
+    (tmp_path / "endpoints.json").write_text(
+        '{"publish": "tcp://0.0.0.0:5555", "control": "tcp://0.0.0.0:5556"}'
+    )
+    assert _endpoints(str(tmp_path)) == ("tcp://127.0.0.1:5555", "tcp://127.0.0.1:5556")
     for wrong in ("", str(tmp_path / "absent")):
         with pytest.raises(WireError, match="going on"):
-            _endpoint(wrong)
+            _endpoints(wrong)

@@ -12,6 +12,10 @@ from chromium import Chromium, find_chromium
 from PIL import Image
 from run_folder import LOWEST, LivePublisher, ViewCommand, make_run, plane
 
+from quietscope.adapters.control import Answer
+from quietscope.adapters.control_server import ControlServer
+from quietscope.config.system import ControlSettings
+
 pytestmark = [
     pytest.mark.slow,
     pytest.mark.skipif(
@@ -276,4 +280,46 @@ def test_pictures_below_full_quality_say_so(tmp_path, closing):
             "[...document.querySelector('#caption-denoised').childNodes].map(e => e.textContent).join(': ')"
             f" === {json.dumps(caption)}"
         )
+    assert browser.complaints == []
+
+
+def test_buttons_pause_and_train_again_and_say_what_the_run_answers(tmp_path, closing):
+    root = make_run(tmp_path / "run", side=64, frames=2, channels=("actin", "tubulin"))
+    closing(LivePublisher(root, side=64, channels=("actin", "tubulin")))
+    requests = []
+
+    def hear(number, request):
+        requests.append(request.model_dump(exclude_none=True))
+        paused = request.command != "continue"
+        with (root / "log.jsonl").open("a") as log:
+            log.write(
+                json.dumps({"time_ns": 1, "event": "denoising", "from": "processor", "paused": paused}) + "\n"
+            )
+        server.answer(
+            number, Answer(ok=request.command != "retrain", text=f"the run has heard {request.command}")
+        )
+
+    server = closing(ControlServer(ControlSettings(), keys=None, on_request=hear, on_rejected=print))
+    content = json.loads((root / "endpoints.json").read_text()) | {"control": server.endpoint}
+    (root / "endpoints.json").write_text(json.dumps(content))
+    view = closing(ViewCommand(root))
+    browser = closing(Chromium(1280, 900))
+    browser.open(view.url)
+    part = "document.querySelector('#control [data-part=\"{}\"]')".format
+    browser.wait(f"!document.querySelector('#control').hidden && {part('channel')}.options.length === 3")
+    browser.evaluate(f"{part('pause')}.click()")
+    browser.wait(f"{part('answer')}.innerText === 'The run has heard pause.'")
+    browser.wait(f"{part('pause')}.innerText === 'Go on denoising'")
+    assert browser.evaluate("document.querySelector('#state').innerText") == "Live, denoising is paused"
+    assert "denoising is paused" in browser.evaluate("document.querySelector('#events').innerText")
+    browser.evaluate(f"{part('channel')}.value = '1'; {part('method')}.value = 'poisson2void'")
+    browser.evaluate(f"{part('retrain')}.click()")
+    browser.wait(f"{part('answer')}.className === 'warning'")
+    browser.evaluate(f"{part('pause')}.click()")
+    browser.wait(f"{part('pause')}.innerText === 'Pause denoising'")
+    assert requests == [
+        {"command": "pause"},
+        {"command": "retrain", "channel": 1, "method": "poisson2void"},
+        {"command": "continue"},
+    ]
     assert browser.complaints == []

@@ -13,6 +13,10 @@ from run_folder import LivePublisher, ViewCommand, make_run, plane
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.client import connect
 
+from quietscope.adapters.control import Answer
+from quietscope.adapters.control_server import ControlServer
+from quietscope.config.system import ControlSettings
+
 SIDE = 512
 
 
@@ -264,3 +268,70 @@ def test_stored_frames_bring_their_light_and_if_asked_their_trust_map(tmp_path, 
     client.want(follow=False, t=0, streams=WITH_TRUST, detail="full")
     header, planes = client.picture()
     assert (header["light"], set(planes)) == (None, {"raw", "denoised"})
+
+
+class Commanded:
+    """A run's end of the control wire, in this process."""
+
+    def __init__(self, root):
+        self.requests = []
+        self.server = ControlServer(ControlSettings(), keys=None, on_request=self.hear, on_rejected=print)
+        endpoints = root / "endpoints.json"
+        content = json.loads(endpoints.read_text()) | {"control": self.server.endpoint}
+        endpoints.write_text(json.dumps(content))
+        self.close = self.server.close
+
+    def hear(self, number, request):
+        self.requests.append(request)
+        self.server.answer(number, Answer(ok=request.method != "fm2s", text=f"heard {request.command}"))
+
+
+def next_of(client, kind, **fields):
+    while True:
+        header, planes = client.next()
+        client.ack(header)
+        if not planes and {"type": kind, **fields}.items() <= header.items():
+            return header
+
+
+def test_a_browser_on_this_computer_asks_the_run_and_gets_its_answer(tmp_path, closing):
+    root = make_run(tmp_path / "run", side=64, frames=1)
+    closing(LivePublisher(root, side=64))
+    run = closing(Commanded(root))
+    with (root / "log.jsonl").open("a") as log:
+        log.write('{"time_ns": 1, "event": "denoising", "from": "processor", "paused": true}\n')
+    view = closing(ViewCommand(root))
+    client = closing(Client(view.url))
+    report = next_of(client, "report", commands=True)
+    assert report["paused"] is True
+    client.socket.send('{"type": "ask", "request": {"command": "continue"}}')
+    answer = next_of(client, "answer")
+    assert (answer["ok"], answer["text"]) == (True, "heard continue")
+    client.socket.send('{"type": "ask", "request": {"command": "retrain", "channel": 0, "method": "fm2s"}}')
+    assert next_of(client, "answer")["ok"] is False
+    assert [(r.command, r.channel, r.method) for r in run.requests] == [
+        ("continue", None, None),
+        ("retrain", 0, "fm2s"),
+    ]
+    client.socket.send('{"type": "ask", "request": {"command": "shutdown"}}')
+    with pytest.raises(ConnectionClosed):
+        client.listen(20)
+    assert len(run.requests) == 2
+
+
+def test_browsers_of_other_computers_may_only_look(tmp_path, closing):
+    import asyncio
+
+    from quietscope.adapters.control import Request
+    from quietscope.adapters.viewer.commands import Commands
+
+    root = make_run(tmp_path / "run", side=64, frames=1)
+    (root / "endpoints.json").write_text("{}")
+    run = closing(Commanded(root))
+    commands = Commands(allowed=False, keys=None)
+    commands.endpoint = run.server.endpoint
+    assert not commands.possible
+    answer = asyncio.run(commands.ask(Request(command="pause")))
+    assert not answer.ok
+    assert "view.remote_control" in answer.text
+    assert run.requests == []

@@ -15,12 +15,14 @@ import napari
 import numpy as np
 from napari.utils.notifications import NotificationSeverity, notification_manager
 from qtpy.QtCore import QTimer
-from qtpy.QtWidgets import QApplication, QLabel, QLineEdit, QPushButton
+from qtpy.QtWidgets import QApplication, QComboBox, QLabel, QLineEdit, QPushButton
 from run_folder import LivePublisher, make_run, plane
 
+from quietscope.adapters.control import Answer, Request
+from quietscope.adapters.control_server import ControlServer
 from quietscope.adapters.frame import FrameKey, Series
 from quietscope.adapters.ome_zarr import StoreWriter
-from quietscope.config.system import StoreSettings
+from quietscope.config.system import ControlSettings, StoreSettings
 
 SIDE = 600
 CHANNELS = ("actin", "tubulin")
@@ -73,6 +75,45 @@ class Heart:
         self._last, self.longest_s = time.monotonic(), 0.0
 
 
+class Daemon:
+    """Answers on the control wire as a run does."""
+
+    def __init__(self, run: Path) -> None:
+        self.seen: dict[str, Any] = {"asked": []}
+        self._paused = False
+        self.server = ControlServer(
+            ControlSettings(), keys=None, on_request=self._hear, on_rejected=lambda _: None
+        )
+        endpoints = run / "endpoints.json"
+        content = json.loads(endpoints.read_text()) | {"control": self.server.endpoint}
+        endpoints.write_text(json.dumps(content))
+
+    def _hear(self, number: int, request: Request) -> None:
+        if request.command != "status":
+            self.seen["asked"].append(request.model_dump())
+            self._paused = request.command == "pause"
+        words = "denoising is paused" if self._paused else "denoising goes on"
+        status = {"paused": self._paused, "last_words": words, "channels": [{"name": LIVE}]}
+        self.server.answer(number, Answer(ok=True, text="obeyed", status=status))
+
+
+def press(widget: Any) -> dict[str, Any]:
+    """Press the buttons of the dock widget, and read what they say."""
+    retrain, pause = (widget.findChild(QPushButton, name) for name in ("retrain", "pause"))
+    words = widget.findChild(QLabel, "words")
+    widget.findChild(QComboBox, "method").setCurrentText("FM2S")
+    buttons = [pause.text()]
+    retrain.click()
+    wait_until(pause.isEnabled)
+    pause.click()
+    wait_until(lambda: pause.text() == "Go on denoising")
+    buttons.append(pause.text())
+    said = words.text()
+    pause.click()
+    wait_until(lambda: pause.text() == "Pause denoising")
+    return {"buttons": [*buttons, pause.text()], "words": said}
+
+
 def main(folder: Path, frames: int) -> dict[str, Any]:
     """Do what a user does."""
     run = make_run(folder / "run", side=SIDE, frames=3, channels=CHANNELS)
@@ -91,9 +132,12 @@ def main(folder: Path, frames: int) -> dict[str, Any]:
     found["pixels_equal"] = all(same)
     found["trust_values"] = [np.unique(np.asarray(opened[4].data[0][t])).tolist() for t in (0, 1)]
     publisher = LivePublisher(run, side=SIDE, channels=(LIVE,))
+    daemon = Daemon(run)
     try:
         found |= follow(viewer, publisher, run, frames)
+        found |= daemon.seen
     finally:
+        daemon.server.close()
         publisher.close()
     viewer.screenshot(str(folder / "napari.png"), canvas_only=False, flash=False)
     viewer.window.remove_dock_widget("all")
@@ -127,6 +171,9 @@ def follow(viewer: Any, publisher: LivePublisher, run: Path, frames: int) -> dic
         layers = viewer.layers
         return lambda: all(n in layers and np.array_equal(layers[n].data, p) for n, p in expected.items())
 
+    publisher.publish(0, 1)  # the first frame adds the layers
+    wait_until(shows(0))
+    found |= press(widget)
     heart = Heart()
     found["updates"] = 0
     for t in range(frames):

@@ -19,7 +19,7 @@ function parse(buffer) {
 export class Link {
   /**
    * @param {{report: (report: object) => void, picture: (picture: object) => Promise<void>,
-   *   state: (connected: boolean, reason: string) => void}} on
+   *   answer: (answer: object) => void, state: (connected: boolean, reason: string) => void}} on
    */
   constructor(on) {
     this.on = on;
@@ -34,6 +34,11 @@ export class Link {
     if (text === this.wanted) return;
     this.wanted = text;
     if (this.socket.readyState === WebSocket.OPEN) this.socket.send(text);
+  }
+
+  /** Ask something of the run; the answer comes as a message of its own. */
+  ask(request) {
+    if (this.socket.readyState === WebSocket.OPEN) this.socket.send(JSON.stringify({ type: "ask", request }));
   }
 
   open() {
@@ -57,6 +62,7 @@ export class Link {
     const message = typeof data === "string" ? JSON.parse(data) : parse(data);
     try {
       if (message.type === "report") this.on.report(message);
+      else if (message.type === "answer") this.on.answer(message);
       else await this.on.picture(message);
     } finally {
       // A fault in showing one picture must not keep the next one away.

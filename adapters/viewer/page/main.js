@@ -2,6 +2,7 @@
 
 import { ChannelList, legible } from "./channels.js";
 import { Charts } from "./charts.js";
+import { ControlPanel } from "./control.js";
 import { MARKS, standIn, verdicts, worst } from "./doubts.js";
 import { clock, count, duration, length, number, roundLength } from "./format.js";
 import { Link } from "./link.js";
@@ -41,7 +42,8 @@ const view = new View();
 const timeline = new Timeline(() => { want(); refreshState(); });
 const charts = new Charts(find("charts"), (index) => ({ name: channels.channels[index]?.name ?? "", colour: legible(channels.channels[index]?.colour ?? [1, 1, 1]) }));
 const channels = new ChannelList(find("channels"), () => { want(); charts.redraw(); redraw(); });
-const link = new Link({ report: takeReport, picture: takePicture, state: takeState });
+const link = new Link({ report: takeReport, picture: takePicture, state: takeState, answer: (answer) => control.answer(answer) });
+const control = new ControlPanel(find("control"), (request) => link.ask(request));
 
 function want() {
   const visible = channels.channels.filter((channel) => channel.visible).map((channel) => channel.index);
@@ -66,6 +68,7 @@ function takeReport(news) {
   }
   timeline.take(news);
   charts.take(news);
+  control.take(news);
   addEvents(news.events);
   refreshFigures();
   refreshState();
@@ -254,6 +257,7 @@ function refreshState() {
   const live = report?.running;
   const [kind, text] = !connected ? ["lost", report ? "No connection, trying again" : "Connecting"]
     : !report ? ["waiting", "Waiting for the run"]
+    : live && report.paused && timeline.follow ? ["paused", "Live, denoising is paused"]
     : live && timeline.follow && report.behind ? ["behind", `Live, behind: ${report.behind}`]
     : live && timeline.follow ? ["live", report.progress ? `Live, ${report.progress}` : "Live"]
     : live ? ["paused", `Recording goes on, you look at t ${timeline.t}`]
@@ -443,6 +447,7 @@ const KEYS = {
 };
 addEventListener("keydown", (event) => {
   if (event.ctrlKey || event.metaKey || event.altKey) return;
+  if (event.target instanceof HTMLSelectElement) return;
   if (event.target instanceof HTMLInputElement && event.target.type !== "range" && event.target.type !== "checkbox") return;
   const arrow = { ArrowLeft: -1, ArrowRight: 1 }[event.key];
   if (arrow) timeline.step(arrow * (event.shiftKey ? 10 : 1));
