@@ -40,6 +40,8 @@ def words_of(event: Event) -> Words | None:  # noqa: PLR0911 - a table
             return Words("info", f"training {event['name']} on {event['frames']} frames")
         case "verdict", _:
             return _verdict(event)
+        case "earlier_model", _:
+            return Words("good" if event["accepted"] else "warning", event["text"])
         case "model_live", _:
             name = event.get("name", f"channel {event['channel']}")
             return Words("good", f"{name}: its model is live, on {event['provider']}")

@@ -10,7 +10,7 @@ import time
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,10 +20,14 @@ from quietscope.adapters.ingest import IngestClient
 from quietscope.adapters.ome_zarr import StoreReader
 from quietscope.config import QuietscopeError, RunError, Settings
 from quietscope.config.faultpoints import reach
+from quietscope.daemon.earlier_model import EarlierModels
 from quietscope.daemon.ledger_reader import LedgerReader, PendingFrame
 from quietscope.daemon.parent import Parent
 from quietscope.daemon.runfolder import RunFolder
 from quietscope.models.noise import unusable_reason
+
+if TYPE_CHECKING:
+    from quietscope.daemon.training_job import Judgement
 
 __all__ = ["Trainer"]
 
@@ -66,7 +70,8 @@ class Trainer:
         self._client = IngestClient(ingest, sender="trainer", keys=settings.security.keys)
         self._store: StoreReader | None = None
         self._collected: dict[int, _Collection] = {}
-        self._done: set[int] = set(self._ledger.verdicts())
+        self._done: set[int] = {c for c, v in self._ledger.verdicts().items() if not v.provisional}
+        self._earlier = EarlierModels(run, settings, self._ledger, emit=self._emit)
         self._generation: Counter[int] = Counter()
         self._finishing = False
 
@@ -118,6 +123,8 @@ class Trainer:
             if channel in self._done:
                 continue
             held = self._collect(channel)
+            if not self._finishing and self._earlier.wants(channel, len(held.frames)):
+                self._start_from_shelf(channel, held)
             enough = len(held.frames) >= self._settings.training.frames
             if ready is None and held.last_id and (enough or self._finishing):
                 ready = channel
@@ -150,6 +157,16 @@ class Trainer:
             self._store = StoreReader(self._run.root)
         return self._store.read("raw", key)
 
+    def _start_from_shelf(self, channel: int, held: _Collection) -> None:
+        """Let a model of an earlier run serve the channel until its own is trained, if it passes the gate."""
+        from quietscope.daemon.training_job import TrainingJob
+
+        name = self._channel_name(channel)
+        job = TrainingJob(self._run.models, self._settings, self._emit, channel, name)
+        judgement = self._earlier.start(job, channel, name, held.frames, held.keys)
+        if judgement is not None:
+            self._record(channel, judgement, {**judgement.figures, "channel_name": name})
+
     def _train(self, channel: int) -> None:
         from quietscope.daemon.training_job import Judgement, TrainingJob
 
@@ -160,6 +177,7 @@ class Trainer:
         generation = 1 + self._generation[channel]
         if generation > 1 and hasattr(os, "nice"):
             os.nice(max(0, _NICE - os.nice(0)))
+        again = generation > 1 or self._earlier.serves(channel)
         started = time.monotonic()
         trust: dict[str, Any] = {}
         try:
@@ -175,8 +193,10 @@ class Trainer:
                 path, trained = job.adopt(), None
             frames, keys, held_out = self._held_out(channel, held)
             judgement = job.judge(path, trained, frames, keys, held_out=held_out)
+            judgement = self._earlier.compare(job, channel, judgement, frames, keys, held_out=held_out)
             if judgement.accepted and self._settings.trust.enabled:
                 trust = {"trust": job.trust_reference(path, held.frames)}
+                self._earlier.keep(channel, name, path, _plain({**judgement.figures, **trust}))
         except QuietscopeError as error:
             self._parent.say("error", f"{name}: no model, {error}")
             judgement = Judgement("", None, accepted=False, reason=str(error), figures={})
@@ -188,6 +208,18 @@ class Trainer:
             "trained_on": [list(key) for key in held.keys],
             **self._parent.memory(),
         }
+        self._record(channel, judgement, figures)
+        self._parent.emit(
+            "verdict",
+            channel=channel,
+            name=name,
+            accepted=judgement.accepted,
+            again=again,
+            reason=judgement.reason,
+            figures=_plain(figures),
+        )
+
+    def _record(self, channel: int, judgement: "Judgement", figures: dict[str, Any]) -> None:
         self._client.send(
             "model",
             model_id=judgement.model_id,
@@ -198,15 +230,6 @@ class Trainer:
             figures=_plain(figures),
         )
         self._client.flush(30.0)
-        self._parent.emit(
-            "verdict",
-            channel=channel,
-            name=name,
-            accepted=judgement.accepted,
-            again=generation > 1,
-            reason=judgement.reason,
-            figures=_plain(figures),
-        )
 
     def _emit(self, event: str, **fields: Any) -> None:
         self._parent.emit(event, **fields, **self._parent.memory())

@@ -33,6 +33,7 @@ SUMMARY_KEYS = {
     "fps",
     "latency_ms",
     "training_s",
+    "earlier_models",
     "psnr_raw",
     "psnr_denoised",
     "slope",
