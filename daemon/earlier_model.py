@@ -203,11 +203,11 @@ class EarlierModels:
             drift=self._settings.drift,
             hot=denoiser.hot_pixels,
         )
-        verdicts = [
-            judge.judge(frame, denoiser.cast(denoiser.denoise(frame), frame.dtype)) for frame in frames
-        ]
-        bad = [v.reason for v in verdicts if v.light is Light.RED or v.drift]
-        return bad[0] if 2 * len(bad) > len(frames) else ""
+        for frame in frames:
+            trust = judge.judge(frame, denoiser.cast(denoiser.denoise(frame), frame.dtype))
+            if trust.light is Light.RED or trust.drift:
+                return trust.reason
+        return ""
 
     def _say(self, channel: int, name: str, words: str, *, accepted: bool) -> None:
         self._emit("earlier_model", channel=channel, name=name, accepted=accepted, text=f"{name}: {words}")

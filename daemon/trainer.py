@@ -123,7 +123,7 @@ class Trainer:
             if channel in self._done:
                 continue
             held = self._collect(channel)
-            if not self._finishing and self._earlier.wants(channel, len(held.frames)):
+            if self._earlier.wants(channel, len(held.frames)):
                 self._start_from_shelf(channel, held)
             enough = len(held.frames) >= self._settings.training.frames
             if ready is None and held.last_id and (enough or self._finishing):
