@@ -265,20 +265,20 @@ def test_a_foreign_model_is_refused_in_words(start, shelf, filter_model, tmp_pat
 
 
 def own_model(start, path, frames):
-    return start.job.judge(path, None, frames, KEYS, held_out=True)
+    return start.job.judge(path, None, frames, KEYS[: len(frames)], held_out=True)
 
 
 def test_the_better_of_both_models_serves_on_and_none_if_both_fail(start, shelf, filter_model, tmp_path):
     path, photons = filter_model(3.4), specimen()
     shelf.keep(path, fingerprint(), run=tmp_path / "monday", figures=remembered(path, series(photons, 0)))
-    frames = series(photons, 100)
+    frames = series(photons, 100)[:3]
     assert start.look(frames) is not None
-    arguments = {"frames": frames, "keys": KEYS, "held_out": True}
+    arguments = {"keys": KEYS[:3], "held_out": True}
 
     def decided(own, frames=frames):
         earlier = EarlierModels(start.run, start.settings, start.ledger, emit=start.emit)
         earlier._serving[0] = start.run.models / "c0-earlier.onnx"
-        return earlier.compare(start.job, 0, own, **{**arguments, "frames": frames})
+        return earlier.compare(start.job, 0, own, frames=frames, **arguments)
 
     worse, better = (
         own_model(start, filter_model(s, name), frames) for s, name in ((4.0, "w.onnx"), (3.0, "b.onnx"))
@@ -294,7 +294,7 @@ def test_the_better_of_both_models_serves_on_and_none_if_both_fail(start, shelf,
     assert decided(replace(better, accepted=True)).accepted
     failed = Judgement("0" * 12, None, accepted=False, reason="diverged", figures={})
     assert decided(failed) == failed
-    other_sample = series(5 * specimen(7, size=3.0), 100)
+    other_sample = series(5 * specimen(7, size=3.0), 100)[:3]
     gone = decided(failed, other_sample)
     assert not gone.accepted
     assert gone.figures["withdrawn"] == own_model(start, path, frames).model_id
