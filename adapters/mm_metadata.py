@@ -75,7 +75,7 @@ class MMFacts:
         )
 
     def metadata(self) -> dict[str, Any]:
-        """What goes into a frame's metadata: mode, `camera`, `camera_channel`, `taken_ns`, `elapsed_ms`, where known."""
+        """What goes into a frame's metadata: `mode`, `camera`, `camera_channel`, `taken_ns` and `elapsed_ms`."""
         known: dict[str, Any] = dict(self.mode)
         if self.camera:
             known["camera"] = self.camera

@@ -1,7 +1,7 @@
 """Quality against training time, for variations of network, learning rate and batch.
 
-Machines are rarely quiet, so nothing is timed in a training: the CPU time of a step of each variation is measured first,
-one variation after the other in turns, and each then trains for as many steps as fit into the CPU seconds asked for.
+Machines are rarely quiet, so no training is timed: the CPU time of a step of each variation is measured first, in
+turns, and each then trains for as many steps as fit into the CPU seconds asked for.
 
 Run it: ``python tests/benchmarks/training_time.py --seconds 5 10 20 40 80``; real images are found as in the tests.
 """
@@ -27,11 +27,11 @@ from quietscope.models.training import train
 
 VARIATIONS: dict[str, tuple[str, ...]] = {
     "default": (),
-    "filter": ("residual=filter",),
+    "no filter": ("residual=pixel",),
     "batch 8": ("batch=8",),
-    "filter, batch 8": ("residual=filter", "batch=8"),
+    "no filter, batch 8": ("residual=pixel", "batch=8"),
     "base 8": ("base_channels=8",),
-    "filter, base 8": ("residual=filter", "base_channels=8"),
+    "no filter, base 8": ("residual=pixel", "base_channels=8"),
     "pixel-unshuffle 2": ("stem=2",),
     "pixel-unshuffle 2, base 32": ("stem=2", "base_channels=32"),
     "4 levels, base 8": ("levels=4", "base_channels=8"),
