@@ -2,8 +2,10 @@
 
 import datetime as dt
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
+
+from quietscope.adapters.camera_mode import camera_mode
 
 __all__ = ["MMFacts"]
 
@@ -35,6 +37,8 @@ class MMFacts:
         When Micro-Manager had the image from the camera, nanoseconds since the epoch; None where unknown.
     elapsed_ms
         Milliseconds since the acquisition began; None where unknown.
+    mode
+        How camera and objective were set, see `quietscope.adapters.camera_mode`.
     """
 
     channel: str | None = None
@@ -44,6 +48,7 @@ class MMFacts:
     pixel_size_um: float | None = None
     taken_ns: int | None = None
     elapsed_ms: float | None = None
+    mode: Mapping[str, str] = field(default_factory=dict)
 
     @classmethod
     def of(cls, said: Mapping[str, Any]) -> "MMFacts":
@@ -57,19 +62,21 @@ class MMFacts:
         cameras = [value for key, value in said.items() if key.endswith("CameraChannelIndex")]
         index = next((number for number in map(_number, cameras) if number is not None), 0.0)
         elapsed_ms = _number(said.get("ElapsedTime-ms"))
+        camera = _text(said, _CAMERA)
         return cls(
             channel=_text(said, ("Channel",)) or None,
-            camera=_text(said, _CAMERA),
+            camera=camera,
             camera_channel=max(0, int(index)),
             exposure_ms=_positive(said, _EXPOSURE),
             pixel_size_um=_positive(said, _PIXEL_SIZE),
             taken_ns=_time_ns(said),
             elapsed_ms=elapsed_ms if elapsed_ms is not None and elapsed_ms >= 0 else None,
+            mode=camera_mode(said, camera),
         )
 
     def metadata(self) -> dict[str, Any]:
-        """What goes into a frame's metadata: `camera`, `camera_channel`, `taken_ns` and `elapsed_ms`, where known."""
-        known: dict[str, Any] = {}
+        """What goes into a frame's metadata: `mode`, `camera`, `camera_channel`, `taken_ns` and `elapsed_ms`."""
+        known: dict[str, Any] = dict(self.mode)
         if self.camera:
             known["camera"] = self.camera
         if self.camera_channel:

@@ -54,6 +54,10 @@ class AdaptiveSN2NSettings(Section):
     stem: Literal[1, 2, 4] = 1
     """Pixel-unshuffle factor in front of the network: 1 works at full resolution."""
 
+    residual: Literal["pixel", "filter"] = "filter"
+    """What the network's prediction is added to: the pixel times a trained factor that begins at 0, or a trained 7×7
+    filter that begins as a Gaussian as well."""
+
     learning_rate: float = Field(default=2e-3, gt=0, le=0.1)
     """Peak learning rate."""
 

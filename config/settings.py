@@ -15,6 +15,7 @@ from quietscope.config.science import (
     TrainingSettings,
     TrustSettings,
 )
+from quietscope.config.shelf import ModelsSettings
 from quietscope.config.sources import SimulatorSettings, SourceSettings
 from quietscope.config.system import (
     ControlSettings,
@@ -61,6 +62,9 @@ class Settings(Section):
 
     training: TrainingSettings = TrainingSettings()
     """When and how long to train."""
+
+    models: ModelsSettings = ModelsSettings()
+    """What becomes of accepted models."""
 
     gate: GateSettings = GateSettings()
     """What a model must prove before it goes live."""

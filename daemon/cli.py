@@ -19,6 +19,7 @@ from quietscope.daemon.config_command import config_app
 from quietscope.daemon.keys_command import keys_app
 from quietscope.daemon.offline import offline_source
 from quietscope.daemon.runfolder import RunFolder
+from quietscope.daemon.shelf_command import shelf_app
 
 __all__ = ["app", "main"]
 
@@ -31,6 +32,7 @@ app = typer.Typer(
 )
 app.add_typer(config_app, name="config")
 app.add_typer(keys_app, name="keys")
+app.add_typer(shelf_app, name="shelf")
 
 Out = Annotated[Path | None, typer.Option("--out", help="Folder that holds the run folders.", metavar="DIR")]
 Name = Annotated[str | None, typer.Option("--name", help="Name of the run; none takes date and time.")]
@@ -262,8 +264,12 @@ def denoise(
     json_file: Json = None,
 ) -> None:
     """Denoise stored images into a new run folder; trains first unless a model is given."""
-    # nobody waits for a live picture of stored images
-    base = {"source": offline_source(source), "degrade": {"enabled": False}}
+    # nobody waits for a live picture of stored images: one model makes all of them, at full quality
+    base = {
+        "source": offline_source(source),
+        "degrade": {"enabled": False},
+        "models": {"start": False},
+    }
     chosen = None if model is None else model.expanduser().absolute()
     settings = _settings(None, profile, changes, base, out=out, name=name, method=method, model=chosen)
     raise typer.Exit(_run(settings, json_file))

@@ -31,7 +31,7 @@ def words_of(event: Event) -> Words | None:  # noqa: PLR0911 - a table
         As a process of the run has sent it.
     """
     match event["event"], event.get("from"):
-        case "log" | "quality", _:
+        case "log" | "quality" | "earlier_model", _:
             return Words(event["level"], event["text"])
         case "series", _:
             height, width = event["shape"]

@@ -3,7 +3,7 @@
 import json
 import sqlite3
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Self
 
@@ -48,7 +48,7 @@ class KeptFrame:
 
 @dataclass(frozen=True, slots=True)
 class ModelVerdict:
-    """The last word of the gate about a channel."""
+    """The last word of the gate about a channel; provisional while a model of an earlier run serves."""
 
     channel: int
     model_id: str
@@ -56,6 +56,7 @@ class ModelVerdict:
     path: str | None
     reason: str
     figures: dict[str, Any]
+    provisional: bool = False
 
 
 class LedgerReader:
@@ -180,18 +181,34 @@ class LedgerReader:
         return tuple(r[0] for r in self._rows("SELECT DISTINCT c FROM frame ORDER BY c"))
 
     def verdicts(self) -> dict[int, ModelVerdict]:
-        """The newest verdict of each channel; an accepted model is not displaced by a later rejection."""
+        """The newest verdict of each channel; an accepted model is not displaced by a later rejection.
+
+        Unless that withdraws it, since the model came from an earlier run and does not pass the gate any more.
+        """
         rows = self._rows(
             "SELECT channel, model_id, accepted, path, reason, figures FROM model ORDER BY id",
         )
         found: dict[int, ModelVerdict] = {}
-        for channel, model_id, accepted, path, reason, figures in rows:
-            if channel in found and found[channel].accepted and not accepted:
+        for channel, model_id, accepted, path, reason, text in rows:
+            figures = json.loads(text)
+            before = found.get(channel)
+            if before is not None and before.accepted and not accepted and "withdrawn" not in figures:
+                found[channel] = replace(before, provisional=False)
                 continue
+            provisional = "earlier" in figures
             found[channel] = ModelVerdict(
-                channel, model_id, bool(accepted), path, reason, json.loads(figures)
+                channel, model_id, bool(accepted), path, reason, figures, provisional
             )
         return found
+
+    def earlier_models(self) -> dict[int, tuple[str, int]]:
+        """Channels that started from a model of an earlier run → in words which, and how many frames are its work."""
+        rows = self._rows(
+            "SELECT channel, json_extract(figures, '$.earlier.words'), (SELECT count(*) FROM frame WHERE"
+            " frame.c = model.channel AND frame.model_id = model.model_id AND state = 'denoised') FROM model"
+            " WHERE accepted AND json_extract(figures, '$.earlier') IS NOT NULL ORDER BY id"
+        )
+        return {int(channel): (str(words), int(count)) for channel, words, count in rows}
 
     def counts(self) -> dict[str, int]:
         """Number of frames in each state."""

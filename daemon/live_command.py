@@ -213,6 +213,8 @@ def _print_summary(console: Console, summary: Summary, peak_mb: dict[str, float]
     latency = figures["latency_ms"]
     table.add_row("latency p50, p99", f"{some(latency['p50'], 'ms')}, {some(latency['p99'], 'ms')}")
     table.add_row("training", some(figures["training_s"], "s"))
+    for name, earlier in figures["earlier_models"].items():
+        table.add_row(f"start, {name}", f"{earlier['model']}: {earlier['frames']} frames")
     for name, before in figures.get("psnr_raw", {}).items():
         after = figures["psnr_denoised"][name]
         gain = f"{before:.1f} dB → {after:.1f} dB ({after - before:+.1f}), slope {figures['slope'][name]:.3f}"

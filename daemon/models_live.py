@@ -56,6 +56,7 @@ class LiveModels:
         self._settings = settings
         self._on_event = on_event
         self._live: dict[int, LiveModel] = {}
+        self._provisional: set[int] = set()
         self._given_up: dict[int, str] = {}
         self._troubles: dict[int, str] = {}
         self._all_given_up: str | None = None
@@ -73,10 +74,13 @@ class LiveModels:
         return channel in self._live
 
     def is_training(self, channels: int) -> bool:
-        """Whether one of the first `channels` channels still waits for its first verdict."""
+        """Whether one of the first `channels` channels still waits for the verdict on its own model."""
         if self._all_given_up is not None:
             return False
-        return any(c not in self._live and c not in self._given_up for c in range(channels))
+        return any(
+            c in self._provisional or (c not in self._live and c not in self._given_up)
+            for c in range(channels)
+        )
 
     def given_up(self, channels: int) -> dict[int, str]:
         """Channel → reason, of those of the first `channels` channels that will have no model."""
@@ -102,9 +106,11 @@ class LiveModels:
 
     def refresh(self, verdicts: Mapping[int, ModelVerdict], shape: tuple[int, int]) -> None:
         """Bring in what the gate has decided since the last time."""
+        self._provisional = {channel for channel, verdict in verdicts.items() if verdict.provisional}
         for channel, verdict in verdicts.items():
             if not verdict.accepted:
                 self._given_up[channel] = "gate" if verdict.path is not None else "training"
+                self._live.pop(channel, None)
             elif channel not in self._live or self._live[channel].model_id != verdict.model_id:
                 self._load(channel, verdict, shape)
 
@@ -119,7 +125,8 @@ class LiveModels:
                 lambda level, text: self._on_event("log", level=level, text=f"{name}: {text}"),
             ).denoiser
         except ModelError as error:
-            self._given_up[channel] = "model"
+            if not verdict.provisional:
+                self._given_up[channel] = "model"
             self._on_event("log", level="error", text=f"{name}: the accepted model cannot be run: {error}")
             return
         judge = self._judge(name, verdict, denoiser)

@@ -78,6 +78,8 @@ def summarise(run: RunFolder, ending: Ending, truth: TruthSource | None) -> Summ
         published, first_publication = ledger.publications()
         latencies = ledger.live_latencies_ms()
         verdicts = ledger.verdicts()
+        series = ledger.series()
+        names = dict(enumerate(() if series is None else series.channels))
         seconds = (last - first) / 1e9
         figures: dict[str, Any] = {
             "frames_received": stored if received is None else int(received),
@@ -97,6 +99,10 @@ def summarise(run: RunFolder, ending: Ending, truth: TruthSource | None) -> Summ
                 "p99": float(np.percentile(latencies, 99)) if latencies else None,
             },
             "training_s": sum(v.figures.get("training_s", 0.0) for v in verdicts.values()),
+            "earlier_models": {
+                names.get(c, f"channel {c}"): {"model": words, "frames": count}
+                for c, (words, count) in ledger.earlier_models().items()
+            },
             "noise": {
                 v.figures.get("channel_name", f"channel {c}"): v.figures["noise"]
                 for c, v in verdicts.items()

@@ -15,11 +15,12 @@ from quietscope.adapters.ingest import IngestClient
 from quietscope.adapters.ome_zarr import StoreReader
 from quietscope.config import QuietscopeError, RunError, Settings
 from quietscope.config.faultpoints import reach
+from quietscope.daemon.earlier_model import EarlierModels
 from quietscope.daemon.ledger_reader import LedgerReader, PendingFrame
 from quietscope.daemon.parent import Parent
 from quietscope.daemon.runfolder import RunFolder
 from quietscope.daemon.training_share import training_share
-from quietscope.daemon.verdict import deliver_verdict
+from quietscope.daemon.verdict import deliver_verdict, plain, record_verdict
 from quietscope.models.noise import unusable_reason
 
 __all__ = ["Trainer"]
@@ -63,7 +64,8 @@ class Trainer:
         self._client = IngestClient(ingest, sender="trainer", keys=settings.security.keys)
         self._store: StoreReader | None = None
         self._collected: dict[int, _Collection] = {}
-        self._done: set[int] = set(self._ledger.verdicts())
+        self._done: set[int] = {c for c, v in self._ledger.verdicts().items() if not v.provisional}
+        self._earlier = EarlierModels(run, self._settings, self._ledger, emit=self._emit)
         self._finishing = False
 
     def run(self) -> int:
@@ -105,6 +107,8 @@ class Trainer:
             if channel in self._done:
                 continue
             held = self._collect(channel)
+            if self._earlier.wants(channel, len(held.frames)):
+                self._start_from_shelf(channel, held)
             enough = len(held.frames) >= self._settings.training.frames
             if ready is None and held.last_id and (enough or self._finishing):
                 ready = channel
@@ -137,6 +141,17 @@ class Trainer:
             self._store = StoreReader(self._run.root)
         return self._store.read("raw", key)
 
+    def _start_from_shelf(self, channel: int, held: _Collection) -> None:
+        """Let a model of an earlier run serve the channel until its own is trained, if it passes the gate."""
+        from quietscope.daemon.training_job import TrainingJob
+
+        name = self._channel_name(channel)
+        job = TrainingJob(self._run.models, self._settings, self._emit, channel, name)
+        judgement = self._earlier.start(job, channel, name, held.frames, held.keys)
+        if judgement is not None:
+            figures = {**judgement.figures, "channel_name": name}
+            record_verdict(judgement, figures, channel, self._run, self._client)
+
     def _train(self, channel: int) -> None:
         from quietscope.daemon.training_job import Judgement, TrainingJob
 
@@ -144,6 +159,7 @@ class Trainer:
         self._done.add(channel)
         held = self._collected.pop(channel)
         name = self._channel_name(channel)
+        again = self._earlier.serves(channel)
         started = time.monotonic()
         trust: dict[str, Any] = {}
         try:
@@ -157,8 +173,10 @@ class Trainer:
                 path, trained = job.adopt(), None
             frames, keys, held_out = self._held_out(channel, held)
             judgement = job.judge(path, trained, frames, keys, held_out=held_out)
+            judgement = self._earlier.compare(job, channel, judgement, frames, keys, held_out=held_out)
             if judgement.accepted and self._settings.trust.enabled:
                 trust = {"trust": job.trust_reference(path, held.frames)}
+                self._earlier.keep(channel, name, path, plain({**judgement.figures, **trust}))
         except QuietscopeError as error:
             self._parent.say("error", f"{name}: no model, {error}")
             judgement = Judgement("", None, accepted=False, reason=str(error), figures={})
@@ -170,7 +188,9 @@ class Trainer:
             "trained_on": [list(key) for key in held.keys],
             **self._parent.memory(),
         }
-        deliver_verdict(judgement, figures, channel, self._run, client=self._client, parent=self._parent)
+        deliver_verdict(
+            judgement, figures, channel, self._run, client=self._client, parent=self._parent, again=again
+        )
 
     def _emit(self, event: str, **fields: Any) -> None:
         self._parent.emit(event, **fields, **self._parent.memory())

@@ -13,7 +13,7 @@ from quietscope.daemon.runfolder import RunFolder
 if TYPE_CHECKING:
     from quietscope.daemon.training_job import Judgement
 
-__all__ = ["deliver_verdict"]
+__all__ = ["deliver_verdict", "plain", "record_verdict"]
 
 _FLUSH_S = 30.0
 
@@ -43,17 +43,7 @@ def deliver_verdict(
     again
         Whether the channel has a model already, which goes on if this one is refused.
     """
-    plain = _plain(figures)
-    client.send(
-        "model",
-        model_id=judgement.model_id,
-        channel=channel,
-        accepted=judgement.accepted,
-        path=None if judgement.path is None else _relative(judgement.path, run.root),
-        reason=judgement.reason,
-        figures=plain,
-    )
-    client.flush(_FLUSH_S)
+    record_verdict(judgement, figures, channel, run, client)
     parent.emit(
         "verdict",
         channel=channel,
@@ -61,20 +51,36 @@ def deliver_verdict(
         accepted=judgement.accepted,
         again=again,
         reason=judgement.reason,
-        figures=plain,
+        figures=plain(figures),
     )
+
+
+def record_verdict(
+    judgement: "Judgement", figures: Mapping[str, Any], channel: int, run: RunFolder, client: IngestClient
+) -> None:
+    """Send a verdict to the recorder only, and wait until it is in the ledger; see `deliver_verdict`."""
+    client.send(
+        "model",
+        model_id=judgement.model_id,
+        channel=channel,
+        accepted=judgement.accepted,
+        path=None if judgement.path is None else _relative(judgement.path, run.root),
+        reason=judgement.reason,
+        figures=plain(figures),
+    )
+    client.flush(_FLUSH_S)
 
 
 def _relative(path: Path, root: Path) -> str:
     return path.relative_to(root).as_posix()
 
 
-def _plain(value: Any) -> Any:
-    """The same with numpy's numbers turned into Python's."""
+def plain(value: Any) -> Any:
+    """Turn numpy's numbers into Python's, at any depth."""
     if isinstance(value, dict):
-        return {str(k): _plain(v) for k, v in value.items()}
+        return {str(k): plain(v) for k, v in value.items()}
     if isinstance(value, (list, tuple)):
-        return [_plain(v) for v in value]
+        return [plain(v) for v in value]
     if isinstance(value, np.generic):
         return value.item()
     return value

@@ -46,7 +46,9 @@ def prepare(training_set: TrainingSet, settings: Settings, device: torch.device)
         If the network's stride and the patch do not go together.
     """
     options = settings.adaptive_sn2n
-    inner = DenoisingUNet(options.base_channels, options.levels, options.stem)
+    inner = DenoisingUNet(
+        options.base_channels, options.levels, options.stem, filtered=options.residual == "filter"
+    )
     if options.patch % inner.stride:
         msg = (
             f"adaptive_sn2n.patch is {options.patch}, not a multiple of the network's stride "

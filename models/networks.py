@@ -16,6 +16,9 @@ __all__ = ["DenoisingUNet", "count_weights", "published_unet"]
 _SLOPE = 0.1
 """Slope of the leaky rectifiers below zero."""
 
+_REACH = 3
+"""Half the side of the trained filter, pixels, without its centre."""
+
 
 def count_weights(network: nn.Module) -> int:
     """Return the number of trainable weights of `network`."""
@@ -42,15 +45,20 @@ class DenoisingUNet(DenoisingNetwork):
         Number of resolutions.
     stem
         Pixel-unshuffle factor in front of the first level: 2 makes every layer four times cheaper.
+    filtered
+        Begin as a filter and learn what it leaves to be done.
 
     Notes
     -----
     Input and output are (N, 1, H, W), float32, normalised; H and W are multiples of `stride`. The output is a
     prediction plus the input times a trained `skip` (0 at the start, so that the network begins without the
-    noise).
+    noise). With `filtered` a trained 7×7 filter of the input is added, which begins as a Gaussian of σ = 1 pixel, and
+    the prediction begins at 0.
     """
 
-    def __init__(self, base_channels: int = 16, levels: int = 3, stem: int = 1) -> None:
+    def __init__(
+        self, base_channels: int = 16, levels: int = 3, stem: int = 1, *, filtered: bool = False
+    ) -> None:
         super().__init__()
         widths = [base_channels * 2**level for level in range(levels)]
         self.stem = stem
@@ -66,6 +74,7 @@ class DenoisingUNet(DenoisingNetwork):
         )
         self.head = nn.Conv2d(widths[0], stem * stem, 1)
         self.skip = nn.Parameter(torch.zeros(1))
+        self.filter = nn.Parameter(_gaussian(_REACH)) if filtered else None
         self._initialise()
 
     def _initialise(self) -> None:
@@ -74,7 +83,7 @@ class DenoisingUNet(DenoisingNetwork):
                 nn.init.kaiming_normal_(module.weight, a=_SLOPE)
                 if module.bias is not None:
                     nn.init.zeros_(module.bias)
-        nn.init.normal_(self.head.weight, std=0.02)
+        nn.init.normal_(self.head.weight, std=0.02 if self.filter is None else 0.0)
 
     @property
     def stride(self) -> int:
@@ -96,6 +105,10 @@ class DenoisingUNet(DenoisingNetwork):
         output: Tensor = self.head(features)
         if self.stem > 1:
             output = functional.pixel_shuffle(output, self.stem)
+        if self.filter is not None:
+            output = output + functional.conv2d(
+                functional.pad(image, [_REACH] * 4, mode="replicate"), self.filter
+            )
         return output + self.skip * image
 
     @torch.no_grad()
@@ -111,6 +124,15 @@ class DenoisingUNet(DenoisingNetwork):
         assert self.head.bias is not None
         self.head.bias.mul_(gain).add_(offset)
         self.skip.mul_(gain)
+        if self.filter is not None:
+            self.filter.mul_(gain)
+
+
+def _gaussian(reach: int) -> Tensor:
+    """Gaussian of σ = 1 pixel, shape (1, 1, 2 reach + 1, 2 reach + 1), sum 1."""
+    line = torch.exp(-0.5 * torch.arange(-reach, reach + 1).square())
+    square = torch.outer(line, line)
+    return (square / square.sum())[None, None]
 
 
 class _PublishedBlock(nn.Sequential):

@@ -27,9 +27,10 @@ def data_dir() -> Path:
 
 @pytest.fixture(scope="session", autouse=True)
 def own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """Keep what tests measure out of the user's cache; child processes inherit it."""
+    """Keep what tests measure out of the user's cache, and no model on a shelf; child processes inherit it."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("QUIETSCOPE_CACHE", str(tmp_path_factory.mktemp("cache")))
+        patch.setenv("QUIETSCOPE_SHELF", "off")
         yield
 
 

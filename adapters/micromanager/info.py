@@ -9,6 +9,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from quietscope.adapters.camera_mode import camera_mode
+
 __all__ = ["FrameInfo", "read_event", "read_tags"]
 
 _CAMERA_INDEX = "CameraChannelIndex"
@@ -41,6 +43,8 @@ class FrameInfo:
         Number of the frame among those of its camera, in a hardware sequence of several cameras; else None.
     stage_um
         Intended stage positions, micrometres, by axis ``x``, ``y``, ``z``.
+    mode
+        How camera and objective were set, see `quietscope.adapters.camera_mode`.
     """
 
     axes: Mapping[str, int | str]
@@ -53,6 +57,7 @@ class FrameInfo:
     pixel_size_um: float | None = None
     image_number: int | None = None
     stage_um: Mapping[str, float] = field(default_factory=dict)
+    mode: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def metadata(self) -> dict[str, Any]:
@@ -65,6 +70,7 @@ class FrameInfo:
             "elapsed_ms": self.elapsed_ms,
             "pixel_size_um": self.pixel_size_um,
             "stage_um": dict(self.stage_um),
+            **self.mode,
         }
         return {key: value for key, value in known.items() if value not in _UNDEFINED and value != {}}
 
@@ -107,6 +113,7 @@ def read_tags(tags: Mapping[str, Any], arrival_ns: int) -> FrameInfo:
         pixel_size_um=_number(tags, "PixelSizeUm", "PixelSize_um") or None,
         image_number=_whole(tags, "ImageNumber") if device else None,
         stage_um={axis: value for axis, value in stage.items() if value is not None},
+        mode=camera_mode(tags, device or camera),
     )
 
 

@@ -26,7 +26,9 @@ def write_default(settings: Settings, path: Path) -> float:
     from quietscope.models.training import TrainedModel
 
     sizes = settings.adaptive_sn2n
-    network = DenoisingUNet(sizes.base_channels, sizes.levels, sizes.stem).eval()
+    network = DenoisingUNet(
+        sizes.base_channels, sizes.levels, sizes.stem, filtered=sizes.residual == "filter"
+    ).eval()
     untrained = TrainedModel(
         network=network,
         normaliser=Normaliser("stream", StreamScale(0.0, 100.0, 4.0)),

@@ -238,10 +238,20 @@ def training(run: RunFacts) -> Html:
     return section(
         "Training",
         table(("Channel", "Method", "Frames", "Steps", "Time, with test"), rows, numbers=3),
+        *_earlier(run),
         paragraph(_CURVES) if any(charts) else "",
         Html(f'<div class="charts">{"".join(charts)}</div>'),
         anchor="training",
     )
+
+
+def _earlier(run: RunFacts) -> Iterator[Html]:
+    for channel, (words, made) in sorted(run.earlier.items()):
+        yield paragraph(
+            f"{run.name(channel)} {words}. It passed the same tests on the first frames of this run, and "
+            f"{plain(made)} of the stored frames are its work.",
+            "note",
+        )
 
 
 _CURVES = (

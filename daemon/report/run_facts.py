@@ -50,6 +50,8 @@ class RunFacts:
         Frames that were denoised live: arrival and publication, nanoseconds since the epoch, shape (n, 2), int64.
     verdicts
         Channel → the gate's verdict.
+    earlier
+        Channel that started from a model of an earlier run → in words which, and how many frames are its work.
     shown
         Channel → a frame to show: the last denoised one, or the last there is.
     denoised
@@ -74,6 +76,7 @@ class RunFacts:
     ended: dt.datetime | None
     live_ns: NDArray[np.int64]
     verdicts: Mapping[int, ModelVerdict]
+    earlier: Mapping[int, tuple[str, int]]
     shown: Mapping[int, FrameKey]
     denoised: Mapping[int, int]
     judgements: Sequence[tuple[int, int, str, str]]
@@ -136,6 +139,7 @@ def gather(run: RunFolder) -> RunFacts:
             ended=_moment(last) if stored else None,
             live_ns=_live(ledger),
             verdicts=ledger.verdicts(),
+            earlier=ledger.earlier_models(),
             shown=shown,
             denoised=denoised,
             judgements=ledger.judgements(),

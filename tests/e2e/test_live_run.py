@@ -16,7 +16,9 @@ import tifffile
 from quietscope.adapters.frame import FrameKey
 from quietscope.adapters.ome_zarr import StoreReader
 from quietscope.adapters.subscriber import Subscriber
+from quietscope.config.shelf import ModelsSettings
 from quietscope.daemon.ledger_reader import LedgerReader
+from quietscope.daemon.shelf import Shelf
 
 pytestmark = pytest.mark.slow
 
@@ -33,6 +35,7 @@ SUMMARY_KEYS = {
     "fps",
     "latency_ms",
     "training_s",
+    "earlier_models",
     "psnr_raw",
     "psnr_denoised",
     "slope",
@@ -136,10 +139,11 @@ def balance(run: Run) -> dict:
 
 
 def test_simulated_series_from_camera_to_store(start):
-    run = start("demo", changes=[*SMALL, "source.frames=20", "source.rate_hz=4"])
+    run = start("demo", changes=[*SMALL, "source.frames=20", "source.rate_hz=4", "models.shelf=shelf"])
     assert run.wait() == 0, run.text()
     found = balance(run)
     assert set(found) == SUMMARY_KEYS
+    assert found["earlier_models"] == {}
     assert found["frames_received"] == 40
     assert found["denoised"] == 40
     assert found["rejected"] == {}
@@ -154,6 +158,9 @@ def test_simulated_series_from_camera_to_store(start):
     with LedgerReader(run.root / "ledger.db") as ledger:
         models = {v.model_id for v in ledger.verdicts().values()}
     assert len(models) == 2
+    kept = Shelf.of(ModelsSettings(shelf=str(run.folder / "shelf"))).models()
+    assert {model.model_id for model in kept} == models
+    assert "mitochondria, 128×128 pixels" in kept[-1].fingerprint.words
     assert not np.array_equal(store.read("raw", FrameKey(19, 1)), store.read("denoised", FrameKey(19, 1)))
     assert sum(found["trust"].values()) == 40
     assert found["trust"]["green"] >= 36

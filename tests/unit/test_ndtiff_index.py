@@ -123,6 +123,18 @@ def test_time_points_of_several_origins_never_meet():
         ),
         ({"Core-Camera": "A", "Camera": ""}, MMFacts(camera="A")),
         ({"Multi-CameraChannelIndex": "1"}, MMFacts(camera_channel=1)),
+        (
+            {
+                "Camera": "A",
+                "A-Binning": "2",
+                "Binning": "1",
+                "A-Gain": 3,
+                "B-Gain": 4,
+                "TINosePiece-Label": "60x",
+            },
+            MMFacts(camera="A", mode={"binning": "2", "gain": "3", "objective": "60x"}),
+        ),
+        ({"Binning": "1", "Objective-Label": "Undefined"}, MMFacts(mode={"binning": "1"})),
         ({"ElapsedTime-ms": 0, "Channel": "DAPI"}, MMFacts(elapsed_ms=0.0, channel="DAPI")),
         ({"Time": "2016-02-11 09:00:16 -0800"}, MMFacts(taken_ns=1455210016 * 10**9)),
         ({"Time": "2022-08-21 13:21:41 -", "ReceivedTime": "nonsense", "Exposure": "nan"}, MMFacts()),

@@ -1,5 +1,6 @@
 """Facts about the networks."""
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
@@ -48,9 +49,21 @@ def test_each_image_of_a_batch_is_denoised_by_itself():
             )
 
 
+def test_with_a_filter_it_begins_as_a_gaussian_blur_that_keeps_edges_and_intensities():
+    network = DenoisingUNet(4, 2, filtered=True)
+    image = 3 + torch.zeros(1, 1, 32, 32)
+    image[0, 0, 16, 16] = 103
+    with torch.inference_mode():
+        output = network(image)[0, 0]
+    assert torch.allclose(output[0, :], torch.full((32,), 3.0))
+    assert float(output.sum() - 3 * 32 * 32) == pytest.approx(100, rel=1e-4)
+    assert float((output[16, 17] - 3) / (output[16, 16] - 3)) == pytest.approx(np.exp(-0.5), rel=1e-4)
+
+
+@pytest.mark.parametrize("filtered", [False, True])
 @pytest.mark.parametrize("stem", [1, 2])
-def test_folding_a_line_is_the_same_as_applying_it(stem):
-    network = DenoisingUNet(4, 2, stem)
+def test_folding_a_line_is_the_same_as_applying_it(stem, filtered):
+    network = DenoisingUNet(4, 2, stem, filtered=filtered)
     with torch.no_grad():
         network.skip.fill_(0.3)
         nn.init.normal_(network.head.weight)

@@ -87,7 +87,8 @@ def test_the_global_random_state_and_threads_are_left_alone():
 
 def test_progress_is_told_and_rises_to_the_end():
     told = []
-    train(_set(_frames(3)), _settings(), StepBudget(60), told.append)
+    # with a filter the first step is nearly as good as the last
+    train(_set(_frames(3)), _settings(residual="pixel"), StepBudget(60), told.append)
     assert [p.step for p in told] == sorted(p.step for p in told)
     assert told[-1].step == 60
     assert told[-1].used == 1.0
