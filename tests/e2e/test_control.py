@@ -42,8 +42,9 @@ SMALL = (
 
 def picture(t: int, light: float = 40.0) -> np.ndarray:
     y, x = np.mgrid[: SHAPE[0], : SHAPE[1]]
-    clean = 100 + light * (1 + np.sin((x + 2 * t) / 2.5) * np.cos(y / 3))
-    return np.random.default_rng(t).poisson(clean).astype("uint16")
+    photons = light * (1 + np.sin((x + 2 * t) / 2.5) * np.cos(y / 3))
+    rng = np.random.default_rng(t)
+    return np.rint(100 + rng.poisson(photons) + rng.normal(0, 1.5, SHAPE)).astype("uint16")
 
 
 class LiveRun:
@@ -211,9 +212,8 @@ def test_a_run_is_paused_and_trained_again_by_command(live, tmp_path, monkeypatc
 
     assert not [event for event in live.events if event["event"] == "drift"]
     for _ in range(6):
-        live.deliver(
-            1, light=10.0
-        )  # one at a time: only the newest frames tell that the specimen has changed
+        # one at a time: only the newest frames tell that the specimen has changed
+        live.deliver(1, light=10.0)
         live.until_denoised()
     live.until(lambda event: event["event"] == "drift")
     live.end()
