@@ -9,19 +9,21 @@ import argparse
 import faulthandler
 import io
 import json
+import logging
 import sys
 import tempfile
 import time
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import tifffile
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "support"))
 
-from hostile_ndtiff import check_ndtiff
+from hostile_ndtiff import TEXTS, check_ndtiff
 from hostile_settings import check_settings
 from mutation import mutated
 
@@ -83,7 +85,8 @@ def make_tiff(rng: np.random.Generator) -> tuple[bytes, list[np.ndarray]]:
     shape = (int(rng.integers(8, 40)), int(rng.integers(8, 40)))
     dtype = rng.choice(["uint8", "uint16", "float32"])
     planes = [rng.integers(0, 255, shape).astype(dtype) for _ in range(pages)]
-    options = [
+    said = TEXTS[int(rng.integers(len(TEXTS)))]
+    options: list[dict[str, Any]] = [
         {},
         {"byteorder": ">"},
         {"rowsperstrip": 5},
@@ -91,6 +94,8 @@ def make_tiff(rng: np.random.Generator) -> tuple[bytes, list[np.ndarray]]:
         {"ome": True},
         {"compression": "zlib"},
         {"tile": (16, 16)},
+        {"description": said, "metadata": None},
+        {"extratags": [(51123, "s", 0, said, True)]},
     ]
     out = io.BytesIO()
     tifffile.imwrite(
@@ -166,6 +171,7 @@ def main() -> int:
     parser.add_argument("--count", type=int, default=100_000)
     parser.add_argument("--seed", type=int, default=0)
     arguments = parser.parse_args()
+    logging.getLogger("tifffile").setLevel(logging.CRITICAL)
     outcomes, bad = fuzz(
         arguments.what,
         arguments.count,
