@@ -25,8 +25,8 @@ def parse_json(text: str | bytes) -> Any:
     except RecursionError as error:
         msg = "it is nested too deeply"
         raise ValueError(msg) from error
-    escapes = (b"\\ud", b"\\uD") if isinstance(text, bytes) else ("\\ud", "\\uD")
-    if any(escape in text for escape in escapes) and not _is_text(found):
+    escaped = b"\\u" in text if isinstance(text, bytes) else "\\u" in text
+    if escaped and not _is_text(found):
         msg = "it holds half a character (a lone surrogate), which is no text; write names as UTF-8"
         raise ValueError(msg)
     return found

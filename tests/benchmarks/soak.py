@@ -7,7 +7,8 @@ time, two to ten minutes) is training and back-fill, and is not judged. Then the
 
 * every frame of the plan was received, stored and denoised,
 * no process gained 1 MB of resident memory or more in 10 minutes (Theil and Sen's slope),
-* descriptors (handles on Windows) and threads that are always there are as many in the end as in the beginning.
+* descriptors (handles on Windows) and threads that are always there are as many in the end as in the beginning,
+* every process was there from the beginning to the end.
 """
 
 import argparse
@@ -90,6 +91,7 @@ def look(process: str, found: psutil.Process, began: float) -> Sample:
 def judge(samples: Sequence[Sample], warm_up_s: float) -> list[Trend]:
     """The trend of each process after the warm-up, and what is wrong with it."""
     trends = []
+    end = max((sample.time_s for sample in samples), default=0.0)
     for name in dict.fromkeys(sample.process for sample in samples):
         kept = [sample for sample in samples if sample.process == name and sample.time_s >= warm_up_s]
         if len(kept) < 2 * WINDOWS:
@@ -114,6 +116,8 @@ def judge(samples: Sequence[Sample], warm_up_s: float) -> list[Trend]:
                 trend.faults.append(f"{name}: {what} grow: {floors}")
         if len({sample.pid for sample in kept}) > 1:
             trend.faults.append(f"{name}: was started again")
+        if times[-1] < end - (end - warm_up_s) / WINDOWS:
+            trend.faults.append(f"{name}: ended {end - times[-1]:.0f} s before the others")
         trends.append(trend)
     return trends
 
