@@ -3,11 +3,13 @@
 Run ``python tests/benchmarks/soak.py --minutes 60 [--rate 3] [--size 512] [--json FILE]``; ``--minutes 5`` is the
 five-minute form. The simulated microscope delivers two channels, a viewer listens, and every few seconds the engine,
 the recorder, the processor and the trainer are looked at from outside. What came before ``--warm-up`` (a fifth of the
-time, two to ten minutes) is training and back-fill, and is not judged. Then the exit status is 0 only if
+time, three to ten minutes) is training and back-fill, and is not judged. Then the exit status is 0 only if
 
 * every frame of the plan was received, stored and denoised,
-* no process gained 1 MB of resident memory or more in 10 minutes (Theil and Sen's slope),
-* descriptors (handles on Windows) and threads that are always there are as many in the end as in the beginning,
+* no process gained 1 MB of resident memory or more in 10 minutes (Theil and Sen's slope); 10 MB in runs of less than
+  half an hour, in which the ledger's cache and the memory of answered messages are still filling up, 5 MB together,
+* descriptors (handles on Windows) and threads that are always there are no more in the last quarter than there
+  mostly were in the first,
 * every process was there from the beginning to the end.
 """
 
@@ -16,6 +18,7 @@ import contextlib
 import itertools
 import json
 import os
+import statistics
 import subprocess
 import sys
 import tempfile
@@ -35,8 +38,10 @@ from quietscope.daemon.runfolder import RunFolder
 
 CHANNELS = 2
 MOST_MB_PER_10_MIN = 1.0
+MOST_WHILE_FILLING = 10.0
+SHORT_S = 1800.0
 WINDOWS = 4
-"""A file that is open while a frame is read or written is not a leak: the fewest of each quarter are compared."""
+"""A file that is open while a frame is read or written is not a leak: the fewest of each quarter are told."""
 PATIENCE_S = 900.0
 QUICK_TRAINING = (
     "training.max_steps=400",
@@ -88,7 +93,9 @@ def look(process: str, found: psutil.Process, began: float) -> Sample:
         )
 
 
-def judge(samples: Sequence[Sample], warm_up_s: float) -> list[Trend]:
+def judge(
+    samples: Sequence[Sample], warm_up_s: float, most_mb_per_10_min: float = MOST_MB_PER_10_MIN
+) -> list[Trend]:
     """The trend of each process after the warm-up, and what is wrong with it."""
     trends = []
     end = max((sample.time_s for sample in samples), default=0.0)
@@ -109,10 +116,11 @@ def judge(samples: Sequence[Sample], warm_up_s: float) -> list[Trend]:
             _floors([sample.threads for sample in kept]),
             (kept[-1].cpu_s - kept[0].cpu_s) / span,
         )
-        if slope >= MOST_MB_PER_10_MIN:
+        if slope >= most_mb_per_10_min:
             trend.faults.append(f"{name}: memory grows by {slope:.2f} MB in 10 minutes")
         for what, floors in (("descriptors", trend.descriptors), ("threads", trend.threads)):
-            if floors[-1] > floors[0]:
+            first = [getattr(sample, what) for sample in kept[: len(kept) // WINDOWS]]
+            if floors[-1] > statistics.median(first):
                 trend.faults.append(f"{name}: {what} grow: {floors}")
         if len({sample.pid for sample in kept}) > 1:
             trend.faults.append(f"{name}: was started again")
@@ -233,7 +241,7 @@ def soak(
                 process.kill()
             engine.wait()
     summary = json.loads(run.summary.read_text(encoding="utf-8"))
-    trends = judge(samples, warm_up_s)
+    trends = judge(samples, warm_up_s, MOST_WHILE_FILLING if seconds < SHORT_S else MOST_MB_PER_10_MIN)
     faults = missed(summary, frames * CHANNELS, status)
     return {
         "seconds": seconds,
@@ -297,7 +305,7 @@ def main() -> int:
             seconds=seconds,
             rate=arguments.rate,
             size=arguments.size,
-            warm_up_s=arguments.warm_up or min(max(seconds / 5, 120.0), 600.0),
+            warm_up_s=arguments.warm_up or min(max(seconds / 5, 180.0), 600.0),
             interval_s=max(1.0, seconds / 720),
             changes=arguments.set,
         )

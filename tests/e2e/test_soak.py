@@ -85,5 +85,5 @@ def test_a_run_that_lacks_frames_is_judged_to_lack_them(soak, tmp_path):
 @pytest.mark.skipif("QUIETSCOPE_SOAK" not in os.environ, reason="five minutes; set QUIETSCOPE_SOAK=1")
 @pytest.mark.timeout(1800)
 def test_five_minutes_miss_nothing_and_leave_nothing_open(soak, tmp_path):
-    result = soak.soak(tmp_path, seconds=300.0, rate=3.0, size=512, warm_up_s=120.0, interval_s=1.0)
+    result = soak.soak(tmp_path, seconds=300.0, rate=3.0, size=512, warm_up_s=180.0, interval_s=1.0)
     assert result["faults"] == [], soak.table(result)
