@@ -17,6 +17,7 @@ from typing import Any, Self
 import numpy as np
 import zmq
 
+from quietscope.adapters.foreign_json import parse_json
 from quietscope.adapters.frame import SUPPORTED_DTYPES, FrameKey, Pixels
 from quietscope.adapters.keyring import use_client_keys
 from quietscope.config import WireError
@@ -55,13 +56,10 @@ def decode_message(parts: Sequence[bytes | memoryview]) -> tuple[dict[str, Any],
         msg = f"header of {len(parts[1])} bytes exceeds {MAX_HEADER}; put less into the metadata"
         raise WireError(msg)
     try:
-        header = json.loads(bytes(parts[1]))
-    except (ValueError, RecursionError) as error:
+        header = parse_json(bytes(parts[1]))
+    except ValueError as error:
         msg = f"header is not JSON: {error}"
         raise WireError(msg) from error
-    if b"\\ud" in bytes(parts[1]).lower() and not _is_text(header):
-        msg = "header holds half a character (a lone surrogate), which is no text; send names as UTF-8"
-        raise WireError(msg)
     if not isinstance(header, dict) or not isinstance(header.get("type"), str):
         msg = "header must be a JSON object with a string 'type'"
         raise WireError(msg)
@@ -84,14 +82,6 @@ def decode_message(parts: Sequence[bytes | memoryview]) -> tuple[dict[str, Any],
         msg = f"buffer has {len(parts[2])} bytes, shape {shape} of {dtype} needs {expected}"
         raise WireError(msg)
     return header, np.frombuffer(parts[2], kind).reshape(shape)
-
-
-def _is_text(header: object) -> bool:
-    try:
-        json.dumps(header, ensure_ascii=False).encode()
-    except UnicodeEncodeError:
-        return False
-    return True
 
 
 @dataclass(frozen=True, slots=True)

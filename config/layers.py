@@ -1,12 +1,15 @@
 """Merging layers of settings (profile, file, ``--set``) and remembering where each value came from."""
 
-import tomllib
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from quietscope.config.errors import SettingsError
 from quietscope.config.keys import KeyInfo, describe
+from quietscope.config.tomlfile import parse_toml
 
 __all__ = ["Layers", "flatten", "parse_overrides"]
+
+_DEEPEST_KEY = 16
 
 
 class Layers:
@@ -144,7 +147,7 @@ def parse_overrides(overrides: Sequence[str]) -> tuple[dict[str, Any], list[str]
     for text in overrides:
         key, equals, value = (part.strip() for part in text.partition("="))
         names = key.split(".")
-        if not equals or not all(names):
+        if not equals or not all(names) or len(names) > _DEEPEST_KEY or not _is_text(text):
             problems.append(f"--set {text!r} is not KEY=VALUE; write for example --set training.frames=20")
             continue
         table = layer
@@ -157,12 +160,21 @@ def parse_overrides(overrides: Sequence[str]) -> tuple[dict[str, Any], list[str]
     return layer, problems
 
 
+def _is_text(text: str) -> bool:
+    """Whether it can be written: bytes of an argument that are not UTF-8 come as half characters."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
 def _read_value(text: str, info: KeyInfo | None) -> object:
     if info is not None and info.optional and text == "none":
         return None
     try:
-        parsed = tomllib.loads(f"value = {text}")
-    except tomllib.TOMLDecodeError:
+        parsed = parse_toml(f"value = {text}", "--set")
+    except SettingsError:
         parsed = {}
     value: object = parsed["value"] if set(parsed) == {"value"} else text
     if info is None:

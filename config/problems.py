@@ -1,6 +1,7 @@
 """Validation errors in sentences that name the key, the value, what is allowed and where it came from."""
 
 import difflib
+import itertools
 import json
 from collections.abc import Iterator
 
@@ -12,10 +13,11 @@ from quietscope.config.layers import Layers, flatten
 __all__ = ["explain", "show_value"]
 
 _LONGEST_VALUE = 80
+_MOST_TOLD = 100
 
 
 def explain(error: ValidationError, layers: Layers) -> list[str]:
-    """One sentence for every problem, in the order of the settings tree.
+    """One sentence for every problem, in the order of the settings tree; no more than a person would read.
 
     Parameters
     ----------
@@ -27,12 +29,14 @@ def explain(error: ValidationError, layers: Layers) -> list[str]:
     details = error.errors(include_url=False, include_context=False)
     # A list whose elements are wrong is reported as too short as well: the elements say it better.
     lists = {detail["loc"][:-1] for detail in details if detail["loc"] and isinstance(detail["loc"][-1], int)}
-    return [
+    texts = (
         text
         for detail in details
         if detail["loc"] not in lists
         for text in _sentences(detail["type"], detail["loc"], detail["input"], detail["msg"], layers)
-    ]
+    )
+    told = list(itertools.islice(texts, _MOST_TOLD + 1))
+    return [*told[:_MOST_TOLD], "and more: mend these first"] if len(told) > _MOST_TOLD else told
 
 
 def show_value(value: object) -> str:

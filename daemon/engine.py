@@ -24,6 +24,7 @@ from quietscope.daemon.child import Child, Event
 from quietscope.daemon.commander import Commander
 from quietscope.daemon.ending import Ending
 from quietscope.daemon.retraining import Task
+from quietscope.daemon.run_lock import RunLock
 from quietscope.daemon.runfolder import RunFolder
 from quietscope.daemon.runlog import RunLog
 from quietscope.daemon.software import software
@@ -64,7 +65,7 @@ class Engine:
     Raises
     ------
     quietscope.config.RunError
-        If the run folder exists already, or cannot be made.
+        If the run folder exists already or cannot be made, or another process is at work on it.
     """
 
     def __init__(
@@ -91,6 +92,8 @@ class Engine:
         self.phase = Phase.STARTING
         self.ending = Ending()
         self.run_folder = resume or RunFolder.create(settings.out, settings.name)
+        self._lock = RunLock(self.run_folder)
+        self._lock.acquire()
         if resume is None:
             self.run_folder.settings.write_text(settings_to_toml(settings), encoding="utf-8")
         self._log = RunLog(self.run_folder.log)
@@ -123,6 +126,7 @@ class Engine:
                 self._commander.close()
             self._end_children()
             self._log.close()
+            self._lock.release()
         return self.ending
 
     def _start(self) -> None:

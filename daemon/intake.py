@@ -14,6 +14,7 @@ from quietscope.config import FrameError, StoreError
 from quietscope.config.system import StopSettings
 from quietscope.daemon.committer import Committer
 from quietscope.daemon.ledger import MetaRow, RejectedRow
+from quietscope.daemon.seen_keys import SeenKeys
 from quietscope.daemon.vault import Deposit, Vault
 
 __all__ = ["Intake"]
@@ -71,7 +72,7 @@ class Intake:
         self._on_fatal = on_fatal
         self._on_reject = on_reject
         self._lock = threading.Lock()
-        self._seen: set[FrameKey] = set(known)
+        self._seen = SeenKeys(known)
         self._known_rejected = frozenset(known_rejected)
         self._extent: dict[int, int] = {}
         for key in known:

@@ -9,6 +9,7 @@ from quietscope.config import RunError
 from quietscope.config.loader import load_settings
 from quietscope.daemon.live_command import run_live
 from quietscope.daemon.repairing import repair
+from quietscope.daemon.run_lock import RunLock
 from quietscope.daemon.runfolder import RunFolder
 from quietscope.daemon.verification import Verification, verify
 
@@ -44,12 +45,13 @@ def repair_run(folder: Path, json_file: Path | None) -> int:
     run = RunFolder.existing(folder)
     settings = load_settings(run.settings)
     console = Console()
-    found = verify(run)
-    for words in repair(run, settings, found):
-        console.print(words, highlight=False, soft_wrap=True)
-    if found.of("denoised", "unfinished", "litter", "orphan", "report"):
-        run_live(settings, json_file=None, resume=run)
-    found = verify(run)
+    with RunLock(run):
+        found = verify(run)
+        for words in repair(run, settings, found):
+            console.print(words, highlight=False, soft_wrap=True)
+        if found.of("denoised", "unfinished", "litter", "orphan", "report"):
+            run_live(settings, json_file=None, resume=run)
+        found = verify(run)
     _print(console, run, found)
     _write(found, json_file)
     return 0 if found.is_good else 1

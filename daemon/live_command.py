@@ -27,6 +27,7 @@ from quietscope.daemon.engine import Engine
 from quietscope.daemon.metrics import Metrics
 from quietscope.daemon.metrics_server import MetricsServer
 from quietscope.daemon.picture import write_panel
+from quietscope.daemon.run_lock import RunLock
 from quietscope.daemon.runfolder import RunFolder
 from quietscope.daemon.summary import Summary, summarise
 from quietscope.daemon.view_command import ViewerProcess
@@ -83,6 +84,7 @@ def run_live(
                 display.event(event)
 
             engine = Engine(settings, on_event=on_event, resume=resume, follow=follow)
+            stack.enter_context(RunLock(engine.run_folder))
             console.print(f"run folder: {engine.run_folder.root}", highlight=False, soft_wrap=True)
             viewer = stack.enter_context(ViewerProcess(engine.run_folder, console)) if view else None
             if until_eof:

@@ -22,6 +22,7 @@ from quietscope.daemon.lag import Lag
 from quietscope.daemon.ledger import EventRow, MetaRow
 from quietscope.daemon.leftovers import Leftovers
 from quietscope.daemon.parent import Parent
+from quietscope.daemon.run_lock import RunLock
 from quietscope.daemon.runfolder import RunFolder
 from quietscope.daemon.source import make_source
 from quietscope.daemon.spool import Spool
@@ -73,6 +74,8 @@ class Recorder:
         follow: bool = False,
     ) -> None:
         self._run = run
+        self._lock = RunLock(run, "recorder")
+        self._lock.acquire()
         self._leftovers = Leftovers(run, settings.source, follow=follow) if resume else None
         self._follows = follow or not resume
         self._settings = settings
@@ -287,5 +290,6 @@ class Recorder:
             except QuietscopeError as error:
                 self._parent.emit("fatal", text=f"the store could not be completed: {error}")
                 life.fatal = str(error)
+        self._lock.release()
         self._parent.emit("finished", received=self._intake.received, **self._parent.memory())
         return 0 if life.fatal is None else 3

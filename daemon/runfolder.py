@@ -139,6 +139,10 @@ class RunFolder:
         """Addresses of the running daemon."""
         return self.root / "endpoints.json"
 
+    def lock(self, role: str) -> Path:
+        """File that the process in a role holds locked while it works on the run."""
+        return self.root / f"{role}.lock"
+
     def write_endpoints(self, content: Mapping[str, Any]) -> None:
         """Say where the running daemon is reached; readers never see half of it."""
         new = self.endpoints.with_suffix(".tmp")

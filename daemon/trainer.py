@@ -26,6 +26,7 @@ from quietscope.models.noise import unusable_reason
 __all__ = ["Trainer"]
 
 _POLL_S = 0.2
+_STATUS_S = 2.0
 _HELD_OUT = 6
 _LOOK_AT = 400
 _LIFE_SIGN_S = 10.0
@@ -67,6 +68,7 @@ class Trainer:
         self._done: set[int] = {c for c, v in self._ledger.verdicts().items() if not v.provisional}
         self._earlier = EarlierModels(run, self._settings, self._ledger, emit=self._emit)
         self._finishing = False
+        self._status_at = 0.0
 
     def run(self) -> int:
         """Train every channel once; the exit status of the process."""
@@ -93,6 +95,10 @@ class Trainer:
         return 0 if flushed else 4
 
     def _obey(self) -> None:
+        if time.monotonic() - self._status_at > _STATUS_S:
+            # A trainer that waits for frames, or has done its work, must not be taken for one that hangs.
+            self._parent.emit("status", **self._parent.memory())
+            self._status_at = time.monotonic()
         command = self._parent.command(timeout_s=_POLL_S)
         if command is None:
             return

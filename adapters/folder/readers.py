@@ -4,12 +4,12 @@ Plain pixels are read directly; everything else through tifffile (page by page, 
 growing file is never read as a whole) and Pillow.
 """
 
-import json
 from typing import Any, BinaryIO
 
 import numpy as np
 
 from quietscope.adapters.folder.contents import Plane
+from quietscope.adapters.foreign_json import parse_json
 from quietscope.adapters.frame import Pixels
 from quietscope.adapters.sharing import is_written, read_at
 from quietscope.config.errors import FrameError
@@ -108,7 +108,7 @@ def read_mm_metadata(file: BinaryIO, plane: Plane) -> dict[str, Any]:
         return {}
     try:
         offset, count, encoding = plane.mm_metadata
-        said = json.loads(read_at(file, offset, count).decode(encoding).rstrip("\0"))
+        said = parse_json(read_at(file, offset, count).decode(encoding).rstrip("\0"))
     except ValueError:
         return {}
     return said if isinstance(said, dict) else {}

@@ -4,11 +4,12 @@ Understands ImageJ's text, tifffile's ``{"shape": …}`` and, through `ome_axes`
 pages follow one axis.
 """
 
-import json
 import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+
+from quietscope.adapters.foreign_json import parse_json
 
 __all__ = ["PlaneAxes", "StackInfo", "describe_imagej", "describe_shaped", "plain_stack", "with_axes"]
 
@@ -152,7 +153,7 @@ def describe_shaped(text: str, page_shape: tuple[int, int], default: str) -> Sta
         Axis taken for an unnamed one.
     """
     try:
-        said = json.loads(text)
+        said = parse_json(text)
         shape = [int(n) for n in said["shape"]]
     except (ValueError, KeyError, TypeError):
         return None

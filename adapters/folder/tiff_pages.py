@@ -268,6 +268,6 @@ class TiffChain:
         # Micro-Manager preallocates the file and writes this block last: whole JSON here proves the pixels.
         try:
             json.loads(self._tags.span(*place, "Micro-Manager's metadata").rstrip(b"\0"))
-        except (MissingBytesError, ValueError):
+        except (MissingBytesError, ValueError, RecursionError):
             return False
         return True

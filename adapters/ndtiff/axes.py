@@ -17,6 +17,9 @@ __all__ = ["AxisMap"]
 _PLACES = ("position", "row", "column")
 _KNOWN = {"time", "channel", "z", *_PLACES}
 
+_MOST_CHANNELS, _MOST_PLACES = 64, 10_000
+"""Larger numbers are not taken over: no series has so many, and the list of channels is filled up to the number."""
+
 _Value = int | str
 _Identity = tuple[tuple[str, _Value], ...]
 
@@ -64,9 +67,9 @@ class AxisMap:
         channel, place = _channel(known, facts.camera_channel), _place(known)
         if place not in self._place_of:
             single = place[0][1] if len(place) == 1 else 0
-            self._place_of[place] = _free(set(self._place_of.values()), single)
+            self._place_of[place] = _free(set(self._place_of.values()), single, _MOST_PLACES)
         if channel not in self._channel_of:
-            index = _free(set(self._channel_of.values()), known.get("channel", 0))
+            index = _free(set(self._channel_of.values()), known.get("channel", 0), _MOST_CHANNELS)
             self._name(index, channel, facts, stated)
             self._channel_of[channel] = index
         t = self._timeline.place(data_set, t)
@@ -92,7 +95,7 @@ class AxisMap:
         if isinstance(value, str):
             name = value
         else:
-            name = (stated[value] if value < len(stated) else "") or facts.channel or ""
+            name = (stated[value] if 0 <= value < len(stated) else "") or facts.channel or ""
         name = ", ".join(
             [*([name] if name else []), *(f"{axis} {number}" for axis, number in identity.items())]
         )
@@ -130,7 +133,7 @@ def _place(axes: Mapping[str, _Value]) -> _Identity:
     return tuple((name, axes[name]) for name in _PLACES if name in axes)
 
 
-def _free(used: set[int], wanted: _Value) -> int:
-    if isinstance(wanted, int) and wanted >= 0 and wanted not in used:
+def _free(used: set[int], wanted: _Value, limit: int) -> int:
+    if isinstance(wanted, int) and 0 <= wanted < limit and wanted not in used:
         return wanted
     return max(used, default=-1) + 1

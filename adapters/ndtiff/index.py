@@ -6,13 +6,13 @@ Micro-Manager fills the whole file with zeros beforehand and writes each entry a
 entries come in pieces of 8 KiB, so that the last one is mostly torn.
 """
 
-import json
 import os
 import struct
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from quietscope.adapters.foreign_json import parse_json
 from quietscope.adapters.sharing import open_shared, read_at
 
 __all__ = ["IndexEntry", "IndexTail"]
@@ -156,13 +156,13 @@ def _entry(data: bytes, start: int) -> tuple[IndexEntry, int] | None:
     if not (offset and width and height and place and size):
         return None
     try:
-        axes = json.loads(data[start + 4 : end])
+        axes = parse_json(data[start + 4 : end])
         name = data[end + 4 : stop].decode("utf-8")
     except ValueError as error:
         raise _DamagedError("unreadable axes or file name") from error
     if not isinstance(axes, dict) or not all(isinstance(value, int | str) for value in axes.values()):
         raise _DamagedError(f"impossible axes {axes!r}")
-    if "/" in name or "\\" in name:
+    if any(character in "/\\:" or character < " " for character in name):
         raise _DamagedError(f"a stack outside the data set ({name!r})")
     entry = IndexEntry(axes, name, offset, height, width, pixel_type, place, size, bool(packed or packed_too))
     return entry, stop + _NUMBERS.size

@@ -4,12 +4,12 @@ Source: the NDTiff format description of NDTiffStorage: after the TIFF header (8
 numbers (8 bytes in version 2, 12 since), the number 2355492, the length of a JSON text, and the text.
 """
 
-import json
 import struct
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, BinaryIO
 
+from quietscope.adapters.foreign_json import parse_json
 from quietscope.adapters.mm_metadata import MMFacts
 from quietscope.adapters.sharing import read_at
 
@@ -59,7 +59,7 @@ def read_summary(file: BinaryIO) -> Summary:
         mark, length = struct.unpack_from("<II", head, start)
         if mark == _MARK and length < _MOST_BYTES:
             try:
-                said = json.loads(read_at(file, start + 8, length))
+                said = parse_json(read_at(file, start + 8, length))
             except ValueError:
                 return Summary()
             return _summary(said) if isinstance(said, dict) else Summary()

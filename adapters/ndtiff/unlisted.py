@@ -4,12 +4,12 @@ Source: TIFF 6.0 (Adobe, 1992), section 2, and the NDTiff format description of 
 directory, its pixels and its metadata (tag 51123), and the next directory follows at an even place.
 """
 
-import json
 import struct
 from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
 
+from quietscope.adapters.foreign_json import parse_json
 from quietscope.adapters.ndtiff.index import IndexEntry
 from quietscope.adapters.ndtiff.stacks import first_stack, next_stack
 from quietscope.adapters.sharing import open_shared, read_at
@@ -83,12 +83,14 @@ def _image(file: BinaryIO, name: str, directory: int) -> IndexEntry | None:
         return None
     width, height, offset, nbytes = (tags[code][1] for code in (_WIDTH, _HEIGHT, _OFFSET, _COUNT))
     length, place = tags[_METADATA]
+    if not directory < offset < place:
+        return None  # a chain that leads back would be followed for ever
     # The Python writer gives 16 bit in the tag for every image: only the number of bytes tells.
     sizes = {width * height: 0, 2 * width * height: 1, 3 * width * height: 2}
     if nbytes not in sizes or not width * height * offset or not 4 < length <= _MOST_METADATA:
         return None
     try:
-        said = json.loads(read_at(file, place, length))
+        said = parse_json(read_at(file, place, length))
     except ValueError:
         return None
     axes = said.get("Axes") if isinstance(said, dict) else None

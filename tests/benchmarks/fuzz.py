@@ -1,21 +1,31 @@
 """Random messages and files against everything that reads from outside: an error or the right answer, nothing else.
 
-Run ``python tests/benchmarks/fuzz.py wire --count 1000000`` or ``… tiff --count 100000`` (``--seed``). Prints how many
-cases were refused and how many were taken; any other outcome (another exception, a wrong frame, more than ten seconds
-for one case) is printed with its seed, and the exit status is 1.
+Run ``python tests/benchmarks/fuzz.py wire --count 1000000``; also ``tiff``, ``ndtiff`` and ``settings`` (``--seed``).
+Prints how many cases were refused and how many were taken; any other outcome (another exception, a wrong frame or
+value, more than ten seconds of computing for one case) is printed with its seed, and the exit status is 1.
 """
 
 import argparse
+import faulthandler
 import io
 import json
+import logging
 import sys
 import tempfile
 import time
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import tifffile
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "support"))
+
+from hostile_ndtiff import TEXTS, check_ndtiff
+from hostile_settings import check_settings
+from mutation import mutated
 
 from quietscope.adapters.folder.contents import Plane, look_into
 from quietscope.adapters.folder.readers import read_plane
@@ -26,29 +36,8 @@ from quietscope.adapters.wire_headers import FrameHeader
 from quietscope.config import FrameError, WireError
 
 LONGEST_S = 10.0
-
-
-def mutated(content: bytes, rng: np.random.Generator) -> bytes:
-    """Cut, flip, overwrite, insert, double: one to four times."""
-    data = bytearray(content)
-    for _ in range(rng.integers(1, 5)):
-        if not data:
-            break
-        at = int(rng.integers(len(data)))
-        match int(rng.integers(6)):
-            case 0:
-                del data[at:]
-            case 1:
-                data[at] ^= 1 << int(rng.integers(8))
-            case 2:
-                data[at : at + 4] = rng.bytes(4)
-            case 3:
-                data[at:at] = rng.bytes(int(rng.integers(1, 9)))
-            case 4:
-                data[at : at + 4] = bytes([255] * 4) if rng.random() < 0.5 else bytes(4)
-            case _:
-                del data[at : at + int(rng.integers(1, 9))]
-    return bytes(data)
+HANG_S = 300.0
+"""A case that takes so long ends the command with its stack."""
 
 
 def check_wire(seed: int) -> str:
@@ -96,7 +85,8 @@ def make_tiff(rng: np.random.Generator) -> tuple[bytes, list[np.ndarray]]:
     shape = (int(rng.integers(8, 40)), int(rng.integers(8, 40)))
     dtype = rng.choice(["uint8", "uint16", "float32"])
     planes = [rng.integers(0, 255, shape).astype(dtype) for _ in range(pages)]
-    options = [
+    said = TEXTS[int(rng.integers(len(TEXTS)))]
+    options: list[dict[str, Any]] = [
         {},
         {"byteorder": ">"},
         {"rowsperstrip": 5},
@@ -104,6 +94,8 @@ def make_tiff(rng: np.random.Generator) -> tuple[bytes, list[np.ndarray]]:
         {"ome": True},
         {"compression": "zlib"},
         {"tile": (16, 16)},
+        {"description": said, "metadata": None},
+        {"extratags": [(51123, "s", 0, said, True)]},
     ]
     out = io.BytesIO()
     tifffile.imwrite(
@@ -138,20 +130,31 @@ def check_tiff(seed: int, path: Path) -> str:
     return "taken" if taken else "refused"
 
 
-def fuzz(what: str, count: int, first: int = 0) -> tuple[Counter[str], list[str]]:
+def fuzz(
+    what: str, count: int, first: int = 0, *, on_case: Callable[[], None] = lambda: None
+) -> tuple[Counter[str], list[str]]:
     """Outcomes of `count` cases, and everything that should not be."""
     outcomes: Counter[str] = Counter()
     bad: list[str] = []
     with tempfile.TemporaryDirectory(prefix="quietscope-fuzz-") as folder:
-        path = Path(folder) / "case.tif"
+        path = Path(folder) / "case"
+        data_set = Path(folder) / "data set"
+        data_set.mkdir()
+        checks: dict[str, Callable[[int], str]] = {
+            "wire": check_wire,
+            "tiff": lambda seed: check_tiff(seed, path),
+            "ndtiff": lambda seed: check_ndtiff(seed, data_set),
+            "settings": lambda seed: check_settings(seed, path),
+        }
         for seed in range(first, first + count):
-            started = time.monotonic()
+            on_case()
+            started = time.process_time()
             try:
-                outcome = check_wire(seed) if what == "wire" else check_tiff(seed, path)
+                outcome = checks[what](seed)
             except Exception as error:  # noqa: BLE001 - that is what is looked for
                 outcome = f"{type(error).__name__}: {error}"
-            if time.monotonic() - started > LONGEST_S:
-                outcome = f"took {time.monotonic() - started:.0f} s"
+            if time.process_time() - started > LONGEST_S:
+                outcome = f"took {time.process_time() - started:.0f} s"
             if outcome in {"taken", "refused"}:
                 outcomes[outcome] += 1
             else:
@@ -164,11 +167,18 @@ def main() -> int:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("what", choices=["wire", "tiff"])
+    parser.add_argument("what", choices=["wire", "tiff", "ndtiff", "settings"])
     parser.add_argument("--count", type=int, default=100_000)
     parser.add_argument("--seed", type=int, default=0)
     arguments = parser.parse_args()
-    outcomes, bad = fuzz(arguments.what, arguments.count, arguments.seed)
+    logging.getLogger("tifffile").setLevel(logging.CRITICAL)
+    outcomes, bad = fuzz(
+        arguments.what,
+        arguments.count,
+        arguments.seed,
+        on_case=lambda: faulthandler.dump_traceback_later(HANG_S, exit=True),
+    )
+    faulthandler.cancel_dump_traceback_later()
     print(json.dumps({"what": arguments.what, **outcomes}))
     print(*bad[:50], sep="\n")
     return 1 if bad else 0

@@ -279,3 +279,20 @@ def test_what_waits_for_memory_does_not_keep_others_waiting(recorder, monkeypatc
     assert numbers.index(word) < numbers.index(made[2])
     assert {*made, raw, word} < set(numbers)
     assert one.finish() == 0
+
+
+def test_a_trainer_that_waits_for_frames_says_that_it_lives(recorder):
+    # The engine ends a process that has said nothing for five minutes; frames may be an hour apart.
+    one = recorder()
+    trainer = Child(
+        "trainer",
+        ["trainer", str(one.run.root), "--ingest", one.endpoint],
+        one.events,
+        one.run.child_errors("trainer"),
+    )
+    try:
+        for _ in range(2):
+            while one.wait("status", 120.0)["from"] != "trainer":
+                pass
+    finally:
+        trainer.end(0)

@@ -215,7 +215,9 @@ def fuzzer():
     del sys.modules[spec.name]
 
 
-@pytest.mark.parametrize(("what", "count"), [("wire", 3000), ("tiff", 600)])
+@pytest.mark.parametrize(
+    ("what", "count"), [("wire", 3000), ("tiff", 600), ("ndtiff", 600), ("settings", 400)]
+)
 def test_what_comes_from_outside_is_refused_or_right(fuzzer, what, count):
     outcomes, bad = fuzzer.fuzz(what, count * TIMES)
     assert bad == []
