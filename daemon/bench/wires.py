@@ -35,7 +35,8 @@ def wires(side: int, *, rounds: int, longest_s: float) -> dict[str, Timing]:
     Returns
     -------
     dict
-        ``quietscope`` (publisher to subscriber) and ``pyzmq`` (PUSH to PULL, ``copy=False``) → timing of `BURST` frames.
+        ``quietscope`` (publisher to subscriber) and ``pyzmq`` (PUSH to PULL, ``copy=False``) → timing of `BURST`
+        frames.
     """
     frame = np.ones((side, side), np.uint16)
     with ExitStack() as stack:
