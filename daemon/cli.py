@@ -220,8 +220,20 @@ def bench(
     quick: Annotated[
         bool, typer.Option("--quick", help="Small frames, few rounds: under a minute on a free machine.")
     ] = False,
+    full: Annotated[
+        bool,
+        typer.Option(
+            "--full", help="Also 4096² frames, a series of 20,000, training time to quality: half an hour."
+        ),
+    ] = False,
     out: Annotated[
         Path | None, typer.Option("--out", help="Folder for bench.md and bench.json.", metavar="DIR")
+    ] = None,
+    data: Annotated[
+        Path | None,
+        typer.Option(
+            "--data", help="With --full: folder of real images.", metavar="DIR", envvar="QUIETSCOPE_DATA"
+        ),
     ] = None,
     profile: Profile = None,
     changes: Set = None,
@@ -230,7 +242,8 @@ def bench(
     """Measure what this machine does per frame, on every runtime, beside others and beside its limits."""
     from quietscope.daemon.bench.command import bench as measure
 
-    raise typer.Exit(measure(_settings(None, profile, changes), quick=quick, out=out, json_file=json_file))
+    settings = _settings(None, profile, changes)
+    raise typer.Exit(measure(settings, quick=quick, full=full, out=out, json_file=json_file, data=data))
 
 
 @app.command()

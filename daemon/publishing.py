@@ -23,7 +23,7 @@ _POLL_MS = 30
 
 @dataclass(slots=True, eq=False)
 class Publication:
-    """One frame to be shown."""
+    """One frame to be shown; nobody changes its pixels any more."""
 
     kind: FrameKind
     key: FrameKey
@@ -136,6 +136,7 @@ class PublishingThread:
                     light=item.light,
                     reason=item.reason,
                     quality=item.quality,
+                    copy=False,
                 )
                 item.published_ns = time.time_ns()
             except QuietscopeError as error:

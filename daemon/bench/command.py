@@ -6,20 +6,28 @@ import json
 import os
 import platform
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from rich.console import Console
 
 from quietscope.config import RunError, Settings
-from quietscope.daemon.bench.frames import frame_costs, peer_costs
-from quietscope.daemon.bench.limits import arithmetic, memory_copy, store_writes, wire
+from quietscope.daemon.bench.frames import channel_costs, frame_costs, peer_costs
+from quietscope.daemon.bench.growth import growth
+from quietscope.daemon.bench.learning import learning_cases, learning_curve
+from quietscope.daemon.bench.limits import arithmetic, memory_copy
 from quietscope.daemon.bench.networks import write_default, write_published
 from quietscope.daemon.bench.report import BenchReport
+from quietscope.daemon.bench.stores import store_writes
+from quietscope.daemon.bench.wires import wires
 
 __all__ = ["bench"]
 
 _SIDES = (256, 512, 1024, 2048)
+_LARGEST = 4096
+_CHANNELS = 4
+_EARLY, _LATE = 2_000, 20_000
+_SECONDS = (10.0, 20.0, 40.0, 60.0)
 _PACKAGES = (
     "numpy",
     "torch",
@@ -33,7 +41,15 @@ _PACKAGES = (
 )
 
 
-def bench(settings: Settings, *, quick: bool, out: Path | None, json_file: Path | None) -> int:
+def bench(
+    settings: Settings,
+    *,
+    quick: bool,
+    out: Path | None,
+    json_file: Path | None,
+    full: bool = False,
+    data: Path | None = None,
+) -> int:
     """Measure this machine, print the tables, and write them where asked.
 
     Parameters
@@ -46,6 +62,10 @@ def bench(settings: Settings, *, quick: bool, out: Path | None, json_file: Path 
         Folder for ``bench.md`` and ``bench.json``; also where the store is timed.
     json_file
         Further place for the figures.
+    full
+        Also what takes long: the largest frames, a series of 20,000 frames, training time to quality.
+    data
+        Folder of real images for the training; simulated ones are always taken.
 
     Returns
     -------
@@ -60,7 +80,9 @@ def bench(settings: Settings, *, quick: bool, out: Path | None, json_file: Path 
     console = Console(stderr=True)
     if out is not None:
         _written(lambda: out.mkdir(parents=True, exist_ok=True), out)
-    report = _measure(settings, console, quick=quick, folder=out)
+    report = _measure(settings, console, quick=quick, full=full, folder=out)
+    if full:
+        _measure_long(report, settings, console, folder=out, data=data)
     Console(soft_wrap=True, markup=False, highlight=False).print(report.markdown(), end="")
     content = json.dumps(report.figures(), indent=1) + "\n"
     if out is not None:
@@ -79,40 +101,78 @@ def _written(act: Callable[[], object], path: Path) -> None:
         raise RunError(msg) from error
 
 
-def _measure(settings: Settings, console: Console, *, quick: bool, folder: Path | None) -> BenchReport:
+def _measure(
+    settings: Settings, console: Console, *, quick: bool, full: bool, folder: Path | None
+) -> BenchReport:
     sizes = settings.adaptive_sn2n
     report = BenchReport(
         machine=_machine(settings),
         model=f"{sizes.base_channels} feature maps, {sizes.levels} levels, stem {sizes.stem}",
     )
+    rounds, longest_s = (7, 3.0) if quick else (40, 25.0)
+    with console.status("limits …"):
+        rates = arithmetic(rounds=rounds, longest_s=longest_s)
+        report.limits |= {
+            f"matrix product on one core, {name}, GFLOP/s": rate for name, rate in rates.items()
+        }
+        report.limits["memory copy, GB/s"] = memory_copy(rounds=rounds)
+    report.data_side = side = 512 if quick else 2048
+    with console.status("store and wire …"):
+        report.stores = {
+            words: store_writes(side, folder, sync=sync, rounds=rounds, longest_s=longest_s)
+            for words, sync in (("synced", True), ("not synced", False))
+        }
+        report.wires = wires(side, rounds=rounds, longest_s=longest_s)
+    report.peer_side = 256 if quick else 512
+    sides = _SIDES[:2] if quick else (*_SIDES, _LARGEST) if full else _SIDES
+    _measure_frames(report, settings, console, sides, rounds=rounds, longest_s=longest_s)
+    return report
+
+
+def _measure_frames(
+    report: BenchReport,
+    settings: Settings,
+    console: Console,
+    sides: Sequence[int],
+    *,
+    rounds: int,
+    longest_s: float,
+) -> None:
     tiling, runtime = settings.tiling, settings.runtime
-    rounds, longest_s = (7, 3.0) if quick else (15, 25.0)
     with tempfile.TemporaryDirectory(prefix="quietscope-bench-") as place:
         ours, published = Path(place) / "ours.onnx", Path(place) / "published.onnx"
-        with console.status("limits …"):
-            rates = arithmetic(rounds=rounds, longest_s=longest_s)
-            report.limits |= {
-                f"matrix product on one core, {name}, GFLOP/s": rate for name, rate in rates.items()
-            }
-            report.limits["memory copy, GB/s"] = memory_copy(rounds=rounds)
-            side = 512 if quick else 2048
-            report.limits[f"bare pyzmq on loopback, {side}² uint16, GB/s"] = wire(side, rounds=rounds)
-            report.store_side = side
-            report.store = store_writes(side, folder, rounds=rounds, longest_s=longest_s)
         with console.status("networks …"):
             report.operations = write_default(settings, ours)
             write_published(published)
-        for side in _SIDES[:2] if quick else _SIDES:
+        for side in sides:
             with console.status(f"frames of {side}² …"):
                 report.frames[side] = frame_costs(
                     ours, tiling, runtime, side, rounds=rounds, longest_s=longest_s
                 )
-        report.peer_side = 256 if quick else 512
+        with console.status("channels …"):
+            report.channels = channel_costs(
+                ours,
+                tiling,
+                runtime,
+                report.peer_side,
+                most=_CHANNELS,
+                rounds=rounds,
+                longest_s=longest_s,
+            )
         with console.status("others …"):
             report.peers = peer_costs(
                 ours, published, tiling, runtime, report.peer_side, rounds=rounds, longest_s=longest_s
             )
-    return report
+
+
+def _measure_long(
+    report: BenchReport, settings: Settings, console: Console, *, folder: Path | None, data: Path | None
+) -> None:
+    with console.status(f"a series of {_LATE} frames …"):
+        report.growth = growth(folder, early=_EARLY, late=_LATE, rounds=100, longest_s=60.0)
+    for case in learning_cases(data):
+        with console.status(f"training, {case.name} …"):
+            report.learned += learning_curve(case, settings, _SECONDS)
 
 
 def _machine(settings: Settings) -> dict[str, str]:

@@ -3,7 +3,7 @@
 import importlib.util
 import time
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,7 @@ from quietscope.models.baselines import BASELINES
 from quietscope.models.denoiser import Denoiser
 from quietscope.models.runtime import candidates
 
-__all__ = ["PEERS", "FrameCosts", "frame_costs", "peer_costs"]
+__all__ = ["PEERS", "FrameCosts", "channel_costs", "frame_costs", "peer_costs"]
 
 PEERS = {
     "published": "published configuration: 17.27 M weights, 64-pixel tiles with 50 % overlap, one by one",
@@ -129,6 +129,56 @@ def frame_costs(
     everyone = dict.fromkeys(ways, rounds)  # they are warm
     timings = in_turn(dict(ways), rounds=rounds, longest_s=longest_s, rare=everyone)
     return {name: FrameCosts(timings[name], way.stages, way.pixels) for name, way in ways.items()}
+
+
+def channel_costs(
+    path: Path,
+    tiling: TilingSettings,
+    runtime: RuntimeSettings,
+    side: int,
+    *,
+    most: int,
+    rounds: int,
+    longest_s: float,
+) -> dict[str, dict[int, Timing]]:
+    """Measure time points of several channels, each with a model of its own, on every runtime, in turn.
+
+    Parameters
+    ----------
+    path, tiling, runtime
+        Model of every channel, tiles, and which runtimes.
+    side
+        Side of the frames, pixels.
+    most
+        Most channels; all numbers from 1 on are measured.
+    rounds, longest_s
+        See `in_turn`.
+
+    Returns
+    -------
+    dict
+        Provider → number of channels → timing of a whole time point.
+    """
+    frame = _frame(side)
+    ways = [[_Measured(path, tiling, one, frame) for _ in range(most)] for one in candidates(runtime)]
+    for way in ways:
+        for channel in way:
+            channel()
+    contenders = {(way[0].provider, n): _each(way[:n]) for way in ways for n in range(1, most + 1)}
+    named = {f"{provider} {n}": act for (provider, n), act in contenders.items()}
+    timings = in_turn(named, rounds=rounds, longest_s=longest_s, rare=dict.fromkeys(named, rounds))
+    found: dict[str, dict[int, Timing]] = defaultdict(dict)
+    for provider, n in contenders:
+        found[provider][n] = timings[f"{provider} {n}"]
+    return dict(found)
+
+
+def _each(channels: Sequence[_Measured]) -> Callable[[], object]:
+    def denoise() -> None:
+        for channel in channels:
+            channel()
+
+    return denoise
 
 
 def peer_costs(

@@ -5,7 +5,11 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from quietscope.daemon.bench.frames import PEERS, FrameCosts
+from quietscope.daemon.bench.growth import Growth
+from quietscope.daemon.bench.learning import Learned
+from quietscope.daemon.bench.stores import BARE
 from quietscope.daemon.bench.timing import Timing
+from quietscope.daemon.bench.wires import BURST
 
 __all__ = ["BenchReport"]
 
@@ -32,10 +36,18 @@ class BenchReport:
         Operations of our network for one pixel.
     limits
         Name → rate.
-    store
-        Writer → timing of a plane of `store_side`.
-    store_side
-        Pixels.
+    stores
+        ``synced``, ``not synced`` → writer → timing of a plane of `data_side`.
+    wires
+        Wire → timing of `BURST` frames of `data_side`.
+    data_side
+        Side of the frames that were written and sent, pixels.
+    channels
+        Provider → number of channels → timing of a time point of `peer_side`.
+    growth
+        Cost of a frame in a long series beside a short one; None if it was not measured.
+    learned
+        Models by seconds of training.
     """
 
     machine: Mapping[str, str]
@@ -45,8 +57,12 @@ class BenchReport:
     peers: dict[str, Timing] = field(default_factory=dict)
     peer_side: int = 0
     limits: dict[str, float] = field(default_factory=dict)
-    store: dict[str, Timing] = field(default_factory=dict)
-    store_side: int = 0
+    stores: dict[str, dict[str, Timing]] = field(default_factory=dict)
+    wires: dict[str, Timing] = field(default_factory=dict)
+    data_side: int = 0
+    channels: dict[str, dict[int, Timing]] = field(default_factory=dict)
+    growth: Growth | None = None
+    learned: list[Learned] = field(default_factory=list)
 
     def figures(self) -> dict[str, Any]:
         """Everything, JSON-able; the ratios as well."""
@@ -81,13 +97,19 @@ class BenchReport:
         )
         yield from self._frame_lines()
         yield from self._peer_lines()
+        yield from self._channel_lines()
         yield from self._limit_lines()
+        yield from self._store_lines()
+        yield from self._wire_lines()
+        yield from self._growth_lines()
+        yield from self._learning_lines()
 
     def _frame_lines(self) -> Iterator[str]:
         head = [
             "frame",
             "runs on",
             "a frame",
+            "99th percentile",
             "per second",
             *_STAGES,
             "beside the network",
@@ -102,6 +124,7 @@ class BenchReport:
                     f"{side}²",
                     name,
                     _times(cost.end_to_end),
+                    f"{cost.end_to_end.p99_ms:.3g}",
                     f"{1e3 / cost.end_to_end.wall_ms:.3g}",
                     *(f"{wall:.3g} ({cpu:.3g})" for wall, cpu in (cost.stages[stage] for stage in _STAGES)),
                     f"{100 * _beside(cost):.0f} %",
@@ -130,15 +153,70 @@ class BenchReport:
         yield from _head(["limit", "rate"])
         for name, rate in self.limits.items():
             yield _row(name, f"{rate:.3g}")
-        if self.store:
-            bare = self.store["tensorstore"]
-            yield from ("", f"## Store, one plane of {self.store_side}² uint16", "")
-            yield from _head(["writer", "a plane", "MB/s", "of bare tensorstore"])
-            for name, timing in self.store.items():
-                rate = 2 * self.store_side**2 / (1e3 * timing.wall_ms)
-                yield _row(
-                    name, _times(timing), f"{rate:.0f}", f"{100 * bare.wall_ms / timing.wall_ms:.0f} %"
-                )
+
+    def _channel_lines(self) -> Iterator[str]:
+        if not self.channels:
+            return
+        yield from ("", f"## Channels, {self.peer_side}², each with a model of its own", "")
+        yield from _head(
+            ["channels", "runs on", "a time point", "99th percentile", "a frame, of that of one channel"]
+        )
+        for name, by_number in self.channels.items():
+            for number, timing in by_number.items():
+                share = timing.cpu_ms / number / by_number[1].cpu_ms
+                yield _row(str(number), name, _times(timing), f"{timing.p99_ms:.3g}", f"{share:.2f}")
+
+    def _store_lines(self) -> Iterator[str]:
+        if not self.stores:
+            return
+        yield from ("", f"## Store, one plane of {self.data_side}² uint16", "")
+        yield from _head(["writer", "durability", "a plane", "MB/s", f"of {BARE}"])
+        for durability, writers in self.stores.items():
+            for name, timing in writers.items():
+                rate = 2 * self.data_side**2 / (1e3 * timing.wall_ms)
+                share = writers[BARE].wall_ms / timing.wall_ms
+                yield _row(name, durability, _times(timing), f"{rate:.0f}", f"{100 * share:.0f} %")
+
+    def _wire_lines(self) -> Iterator[str]:
+        if not self.wires:
+            return
+        yield from ("", f"## Wire, {BURST} frames of {self.data_side}² uint16 over loopback", "")
+        yield from _head(["wire", f"{BURST} frames", "GB/s", "of bare pyzmq"])
+        for name, timing in self.wires.items():
+            rate = BURST * 2 * self.data_side**2 / (1e6 * timing.wall_ms)
+            share = self.wires["pyzmq"].wall_ms / timing.wall_ms
+            yield _row(name, _times(timing), f"{rate:.3g}", f"{100 * share:.0f} %")
+
+    def _growth_lines(self) -> Iterator[str]:
+        if self.growth is None:
+            return
+        early, late = self.growth.early, self.growth.late
+        yield from ("", "## Growth", "")
+        yield from _head(
+            ["what", f"at {early} frames", f"at {late} frames", "ratio, elapsed", "ratio, processor"]
+        )
+        for name, (first, last) in self.growth.costs.items():
+            ratios = last.wall_ms / first.wall_ms, last.cpu_ms / max(first.cpu_ms, 1e-6)
+            yield _row(name, _times(first), _times(last), *(f"{ratio:.2f}" for ratio in ratios))
+        yield ""
+        yield (
+            f"Memory of the process that wrote them grew by {self.growth.memory_mb:.1f} MB "
+            f"from frame {early} to {late}."
+        )
+
+    def _learning_lines(self) -> Iterator[str]:
+        if not self.learned:
+            return
+        yield from ("", "## Training time to quality", "")
+        yield from _head(["frames", "seconds", "steps", "noisy, dB", "denoised, dB"])
+        for one in self.learned:
+            yield _row(
+                one.case,
+                f"{one.seconds:g}",
+                str(one.steps),
+                f"{one.noisy_db:.2f}",
+                f"{one.denoised_db:.2f}",
+            )
 
     def _ratios(self, peer: str) -> dict[str, float]:
         """Processor time of a peer over ours, by provider."""

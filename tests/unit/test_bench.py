@@ -9,11 +9,17 @@ import pytest
 from quietscope.config import RunError, Settings
 from quietscope.config.science import RuntimeSettings, TilingSettings
 from quietscope.daemon.bench import command, limits
-from quietscope.daemon.bench.frames import PEERS, frame_costs, peer_costs
+from quietscope.daemon.bench.frames import PEERS, channel_costs, frame_costs, peer_costs
+from quietscope.daemon.bench.growth import Growth, growth
+from quietscope.daemon.bench.learning import Learned, learning_curve
 from quietscope.daemon.bench.networks import write_default, write_published
 from quietscope.daemon.bench.report import BenchReport
+from quietscope.daemon.bench.stores import BARE, store_writes
 from quietscope.daemon.bench.timing import Timing, in_turn
+from quietscope.daemon.bench.wires import wires
+from quietscope.daemon.evaluation.case import Case
 from quietscope.models.denoiser import Denoiser
+from quietscope.models.quality import psnr
 
 ONE = RuntimeSettings(provider="cpu", threads=1)
 FEW = {"rounds": 2, "longest_s": 5.0}
@@ -50,21 +56,58 @@ def test_limits_are_rates(monkeypatch, tmp_path):
     monkeypatch.setattr(limits, "_COPY", 1 << 16)
     assert limits.arithmetic(**FEW)["float32"] > 0
     assert limits.memory_copy(rounds=2) > 0
-    assert limits.wire(64, rounds=2) > 0
-    writes = limits.store_writes(64, tmp_path, **FEW)
-    assert set(writes) == {"quietscope", "zarr", "tensorstore"}
+
+
+def test_every_writer_has_the_same_durability(tmp_path):
+    for sync in (True, False):
+        writes = store_writes(64, tmp_path, sync=sync, **FEW)
+        bare = {"quietscope", BARE, "tensorstore, one level"}
+        assert set(writes) == (bare if sync else bare | {"zarr-python, one level"})
     assert list(tmp_path.iterdir()) == []
+
+
+def test_both_wires_carry_every_frame():
+    found = wires(64, rounds=2, longest_s=5.0)
+    assert {name: timing.rounds for name, timing in found.items()} == {"quietscope": 2, "pyzmq": 2}
+
+
+def test_channels_take_turns(filter_model):
+    found = channel_costs(filter_model(receptive_field=0), TilingSettings(), ONE, 64, most=3, **FEW)
+    assert {name: list(timings) for name, timings in found.items()} == {"cpu": [1, 2, 3]}
+
+
+def test_a_short_and_a_long_series_go_on_in_turn(tmp_path):
+    found = growth(tmp_path, early=3, late=70, **FEW)
+    assert (found.early, found.late) == (3, 70)
+    assert list(found.costs) == ["store", "ledger", "queue"]
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_model_is_scored_as_it_is_exported():
+    options = {"base_channels": 4, "levels": 2, "batch": 2}
+    settings = Settings(adaptive_sn2n=options, training={"max_steps": 3, "threads": 1}, runtime=ONE)
+    truth = np.add.outer(np.arange(96), np.arange(96))
+    frames = list(np.random.default_rng(0).poisson(truth, (3, 96, 96)).astype(np.uint16))
+    case = Case("a slope", frames[:2], frames[2:], [truth])
+    (learned,) = learning_curve(case, settings, [60.0])
+    assert learned.steps == 3
+    assert learned.noisy_db == pytest.approx(psnr(truth, frames[2], truth.max() - truth.min()))
+    assert learned.denoised_db != learned.noisy_db
+
+
+def timing(wall_ms, cpu_ms, least_cpu_ms):
+    return Timing(wall_ms, cpu_ms, least_cpu_ms, rounds=5, p99_ms=2 * wall_ms)
 
 
 @pytest.fixture
 def report():
     costs = {
         "cpu": (
-            Timing(100, 200, 190, 5),
+            timing(100, 200, 190),
             {"normalise": (5, 5), "network": (90, 180), "assemble": (3, 3), "cast": (2, 2)},
         ),
         "openvino bfloat16": (
-            Timing(50, 50, 40, 5),
+            timing(50, 50, 40),
             {"normalise": (5, 5), "network": (40, 40), "assemble": (3, 3), "cast": (2, 2)},
         ),
     }
@@ -76,11 +119,15 @@ def report():
         operations=1e5,
         frames={512: {name: FrameCosts(timing, stages, 300_000) for name, (timing, stages) in costs.items()}},
         peers={name: timing for name, (timing, _) in costs.items()}
-        | {"published": Timing(5000, 10_000, 9_000, 2)},
+        | {"published": timing(5000, 10_000, 9_000)},
         peer_side=512,
         limits={"matrix product on one core, bfloat16, GFLOP/s": 1500.0},
-        store={"quietscope": Timing(20, 10, 9, 3), "tensorstore": Timing(10, 5, 4, 3)},
-        store_side=512,
+        stores={"synced": {"quietscope": timing(20, 10, 9), BARE: timing(10, 5, 4)}},
+        wires={"quietscope": timing(25, 10, 9), "pyzmq": timing(20, 5, 4)},
+        data_side=512,
+        channels={"cpu": {1: timing(100, 200, 190), 2: timing(210, 410, 400)}},
+        growth=Growth(2, 20, {"store": (timing(10, 5, 4), timing(11, 5, 4))}, memory_mb=0.5),
+        learned=[Learned("a field", 20.0, 100, 33.0, 41.0)],
     )
 
 
@@ -100,8 +147,12 @@ def test_tables_are_well_formed(report):
         assert len({row.count("|") for row in rows}) <= 1
     assert "| published configuration" in text
     assert "| 50 (50) | 200 (100) |" in text
-    assert "| 512² | openvino bfloat16 | 50 (50) | 20 |" in text
-    assert "| quietscope | 20 (10) | 26 | 50 % |" in text
+    assert "| 512² | openvino bfloat16 | 50 (50) | 100 | 20 |" in text
+    assert "| 2 | cpu | 210 (410) | 420 | 1.02 |" in text
+    assert "| quietscope | synced | 20 (10) | 26 | 50 % |" in text
+    assert "| quietscope | 25 (10) | 0.168 | 80 % |" in text
+    assert "| store | 10 (5) | 11 (5) | 1.10 | 1.00 |" in text
+    assert "| a field | 20 | 100 | 33.00 | 41.00 |" in text
 
 
 def test_a_place_that_cannot_be_written_is_named(tmp_path):

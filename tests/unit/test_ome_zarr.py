@@ -341,10 +341,26 @@ def test_halving_rounds_half_up_and_never_overflows(block, dtype, mean):
     assert result.tolist() == [[mean]]
 
 
-def test_halving_is_the_mean_of_blocks_and_leaves_out_an_odd_edge():
-    pixels = plane(0, 41, 57, "float32")
-    blocks = pixels[:40, :56].astype(float).reshape(20, 2, 28, 2).mean(axis=(1, 3))
+@pytest.mark.parametrize("height", [41, 201])  # one band and several
+def test_halving_is_the_mean_of_blocks_and_leaves_out_an_odd_edge(height):
+    pixels = plane(0, height, 57, "float32")
+    blocks = pixels[: height - 1, :56].astype(float).reshape(-1, 2, 28, 2).mean(axis=(1, 3))
     assert np.allclose(halve(pixels), blocks, rtol=1e-6, atol=0)
+
+
+@pytest.mark.parametrize("level", [0, 1])
+def test_a_level_that_fails_fails_the_plane_which_can_be_written_again(tmp_path, level):
+    writer = StoreWriter(tmp_path, series(600, 40), StoreSettings(sync=False))
+    pixels = plane(0, 600, 40)
+    in_the_way = writer.path / "raw" / str(level) / "c"
+    in_the_way.write_text("a file where a folder should be")
+    with pytest.raises(StoreError, match=r"Cannot write raw t0 c0 z0 p0"):
+        writer.write("raw", FrameKey(0), pixels)
+    in_the_way.unlink()
+    writer.write("raw", FrameKey(0), pixels)
+    reader = StoreReader(tmp_path)
+    assert np.array_equal(reader.read("raw", FrameKey(0)), pixels)
+    assert np.array_equal(reader.read("raw", FrameKey(0), 1), halve(pixels))
 
 
 @pytest.mark.parametrize(
