@@ -1,13 +1,13 @@
 """What travels: one frame is one plane of pixels with a key; a series says what its frames have in common."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["SUPPORTED_DTYPES", "Frame", "FrameKey", "Pixels", "Series"]
+__all__ = ["SUPPORTED_DTYPES", "Frame", "FrameKey", "Pixels", "Series", "channel_name"]
 
 Pixels = NDArray[Any]
 """A two-dimensional plane (Y, X) of one of `SUPPORTED_DTYPES`."""
@@ -91,3 +91,8 @@ class Series:
     def frame_nbytes(self) -> int:
         """Size of one frame in bytes."""
         return self.height * self.width * np.dtype(self.dtype).itemsize
+
+
+def channel_name(names: Sequence[str], channel: int) -> str:
+    """Name of a channel, by its number from 0, also where none was given."""
+    return names[channel] if channel < len(names) else f"channel {channel}"

@@ -8,11 +8,10 @@ from typing import Any
 from numpy.typing import NDArray
 
 from quietscope.adapters.frame import Frame, FrameKey, Series
+from quietscope.daemon.training_frames import LOOK_AT
 from quietscope.models.noise import unusable_reason
 
 __all__ = ["Collected", "Collector"]
-
-_LOOK_AT = 400
 
 
 @dataclass
@@ -84,4 +83,4 @@ class Collector:
 
     def _is_full(self, channel: int) -> bool:
         held = self.channels.get(channel)
-        return held is not None and (len(held.frames) >= self._wanted or held.refused.total() >= _LOOK_AT)
+        return held is not None and (len(held.frames) >= self._wanted or held.refused.total() >= LOOK_AT)

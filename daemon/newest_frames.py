@@ -10,13 +10,12 @@ from quietscope.adapters.frame import FrameKey
 from quietscope.adapters.ome_zarr import StoreReader
 from quietscope.config import StoreError
 from quietscope.daemon.ledger_reader import LedgerReader
+from quietscope.daemon.training_frames import HELD_OUT, LOOK_AT
 from quietscope.models.noise import unusable_reason
 
 __all__ = ["Chosen", "NewestFrames"]
 
-_HELD_OUT = 6
 _LEAST_HELD_OUT = 2
-_LOOK_AT = 400
 
 
 @dataclass(frozen=True)
@@ -74,8 +73,8 @@ class NewestFrames:
 
     def look(self) -> tuple[Chosen, Chosen] | None:
         """Frames to learn from and frames held out, at least two; None while there are too few."""
-        most = self._wanted + _HELD_OUT
-        rows = self._ledger.frames(self._channel, after=self._after, limit=most + _LOOK_AT, newest_first=True)
+        most = self._wanted + HELD_OUT
+        rows = self._ledger.frames(self._channel, after=self._after, limit=most + LOOK_AT, newest_first=True)
         usable: list[FrameKey] = []
         for row in rows:
             if len(usable) < most and self._read(row.key) is not None:
@@ -83,7 +82,7 @@ class NewestFrames:
         for key in set(self._known) - set(usable):
             self._known[key] = None  # newer ones have come: only what may still be needed is kept in memory
         unseen = next((n for n, key in enumerate(usable) if key in self._seen), len(usable))
-        held = min(_HELD_OUT, unseen, max(_LEAST_HELD_OUT, len(usable) - self._wanted))
+        held = min(HELD_OUT, unseen, max(_LEAST_HELD_OUT, len(usable) - self._wanted))
         if held < _LEAST_HELD_OUT or len(usable) - held < self._least:
             return None
         return self._chosen(usable[held : held + self._wanted]), self._chosen(usable[:held])

@@ -7,7 +7,7 @@ import time
 from itertools import count
 from typing import Any
 
-from quietscope.adapters.frame import FrameKey
+from quietscope.adapters.frame import FrameKey, channel_name
 from quietscope.adapters.ingest import IngestClient
 from quietscope.adapters.ome_zarr import StoreReader
 from quietscope.config import QuietscopeError, Settings
@@ -174,8 +174,7 @@ class Retrainer:
     @property
     def _name(self) -> str:
         series = self._ledger.series()
-        names = () if series is None else series.channels
-        return names[self._channel] if self._channel < len(names) else f"channel {self._channel}"
+        return channel_name(() if series is None else series.channels, self._channel)
 
     def _next_generation(self) -> int:
         """A number whose file is not there yet: what a training that died has left is not written over either."""

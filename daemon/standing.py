@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from quietscope.adapters.frame import channel_name
 from quietscope.config import RunError
 from quietscope.daemon.child import Event
 
@@ -41,7 +42,7 @@ class Standing:
 
     def name(self, channel: int) -> str:
         """What a channel is called."""
-        return self._names[channel] if channel < len(self._names) else f"channel {channel}"
+        return channel_name(self._names, channel)
 
     def channels(self, wanted: int | str | None) -> list[int]:
         """Indices of the channels that somebody means by an index, a name, or None for all.

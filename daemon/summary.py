@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from quietscope.adapters.frame import FrameKey
+from quietscope.adapters.frame import FrameKey, channel_name
 from quietscope.adapters.ome_zarr import StoreReader
 from quietscope.adapters.protocols import TruthSource
 from quietscope.daemon.ending import Ending
@@ -152,7 +152,7 @@ def _quality(run: RunFolder, ledger: LedgerReader, truth: TruthSource) -> dict[s
             denoised_db.append(psnr(true, denoised, data_range))
             truths.append(true[::2, ::2])
             images.append(denoised[::2, ::2])
-        name = names[channel] if channel < len(names) else f"channel {channel}"
+        name = channel_name(names, channel)
         found["psnr_raw"][name] = float(np.mean(raw_db))
         found["psnr_denoised"][name] = float(np.mean(denoised_db))
         found["slope"][name] = slope(np.stack(truths), np.stack(images))

@@ -8,16 +8,15 @@ from typing import Any
 
 from rich.console import Console
 
-from quietscope.adapters.frame import Series
+from quietscope.adapters.frame import Series, channel_name
 from quietscope.config import RunError, Settings
 from quietscope.daemon.collecting import Collected, Collector
 from quietscope.daemon.display import Display
 from quietscope.daemon.source import make_source
+from quietscope.daemon.training_frames import HELD_OUT
 from quietscope.daemon.training_job import Judgement, TrainingJob, model_name
 
 __all__ = ["train_offline"]
-
-_HELD_OUT = 6
 
 
 def train_offline(settings: Settings, out: Path) -> int:
@@ -48,7 +47,7 @@ def train_offline(settings: Settings, out: Path) -> int:
     verdicts: dict[str, Any] = {}
     with Display(console) as display:
         for channel, held in sorted(channels.items()):
-            name = series.channels[channel] if channel < len(series.channels) else f"channel {channel}"
+            name = channel_name(series.channels, channel)
             if not held.frames:
                 reasons = "; ".join(f"{n} frames: {reason}" for reason, n in held.refused.most_common(3))
                 console.print(
@@ -90,7 +89,7 @@ def _collect(settings: Settings, console: Console) -> tuple[Series, dict[int, Co
     if source is None:
         raise RunError("there is nothing to train on without a source; give a file, a folder or a run folder")
     stop = threading.Event()
-    collector = Collector(settings.training.frames + _HELD_OUT, stop)
+    collector = Collector(settings.training.frames + HELD_OUT, stop)
     source.run(collector, stop)
     for words in collector.rejected[:20]:
         console.print(f"left out: {words}", highlight=False, soft_wrap=True)
@@ -112,7 +111,7 @@ def _train(
     started = time.monotonic()
     path, trained = job.train(held.frames[:wanted], held.keys[:wanted])
     unseen = len(held.frames) - wanted >= 2
-    judged = slice(wanted, None) if unseen else slice(-_HELD_OUT, None)
+    judged = slice(wanted, None) if unseen else slice(-HELD_OUT, None)
     judgement = job.judge(path, trained, held.frames[judged], held.keys[judged], held_out=unseen)
     seconds = {"training_s": time.monotonic() - started}
     emit(

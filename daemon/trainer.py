@@ -10,7 +10,7 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from quietscope.adapters.frame import FrameKey
+from quietscope.adapters.frame import FrameKey, channel_name
 from quietscope.adapters.ingest import IngestClient
 from quietscope.adapters.ome_zarr import StoreReader
 from quietscope.config import QuietscopeError, RunError, Settings
@@ -19,6 +19,7 @@ from quietscope.daemon.earlier_model import EarlierModels
 from quietscope.daemon.ledger_reader import LedgerReader, PendingFrame
 from quietscope.daemon.parent import Parent
 from quietscope.daemon.runfolder import RunFolder
+from quietscope.daemon.training_frames import HELD_OUT, LOOK_AT
 from quietscope.daemon.training_share import training_share
 from quietscope.daemon.verdict import deliver_verdict, plain, record_verdict
 from quietscope.models.noise import unusable_reason
@@ -27,8 +28,6 @@ __all__ = ["Trainer"]
 
 _POLL_S = 0.2
 _STATUS_S = 2.0
-_HELD_OUT = 6
-_LOOK_AT = 400
 _LIFE_SIGN_S = 10.0
 
 
@@ -127,7 +126,7 @@ class Trainer:
             for frame in found:
                 if len(held.frames) < self._settings.training.frames:
                     self._look_at(held, frame)
-            if not found or held.refused >= _LOOK_AT:
+            if not found or held.refused >= LOOK_AT:
                 break
         return held
 
@@ -204,16 +203,15 @@ class Trainer:
     def _held_out(self, channel: int, held: _Collection) -> tuple[list[NDArray[Any]], list[FrameKey], bool]:
         """Frames that the model has not seen; the training frames where there are no others."""
         frames, keys = [], []
-        for frame in self._ledger.frames(channel, after=held.last_id, limit=_HELD_OUT):
+        for frame in self._ledger.frames(channel, after=held.last_id, limit=HELD_OUT):
             pixels = self._read(frame.key)
             if unusable_reason(pixels) is None:
                 frames.append(pixels)
                 keys.append(frame.key)
         if len(frames) >= 2:
             return frames, keys, True
-        return held.frames[-_HELD_OUT:], held.keys[-_HELD_OUT:], False
+        return held.frames[-HELD_OUT:], held.keys[-HELD_OUT:], False
 
     def _channel_name(self, channel: int) -> str:
         series = self._ledger.series()
-        names = () if series is None else series.channels
-        return names[channel] if channel < len(names) else f"channel {channel}"
+        return channel_name(() if series is None else series.channels, channel)

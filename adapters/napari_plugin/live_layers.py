@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from quietscope.adapters.frame import Series
+from quietscope.adapters.frame import Series, channel_name
 from quietscope.adapters.napari_plugin.appearance import DOUBTS, colormap, limits
 from quietscope.adapters.ome_zarr.metadata import channel_colour
 from quietscope.adapters.subscriber import ReceivedFrame
@@ -55,12 +55,11 @@ class LiveLayers:
     def _added(self, frame: ReceivedFrame, series: Series | None) -> Any:
         channel = frame.key.c
         names = () if series is None else series.channels
-        name = names[channel] if channel < len(names) else f"channel {channel + 1}"
         size = frame.header.pixel_size_um
         doubts = frame.kind == "trust"
         return self._viewer.add_image(
             frame.pixels,
-            name=f"{_TITLES[frame.kind]}: {name}",
+            name=f"{_TITLES[frame.kind]}: {channel_name(names, channel)}",
             contrast_limits=(0, 255) if doubts else limits(frame.pixels),
             colormap=dict(DOUBTS) if doubts else colormap(channel_colour(channel, max(1, len(names)))),
             visible=not doubts,

@@ -6,7 +6,7 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from quietscope.adapters.frame import Frame, Series
+from quietscope.adapters.frame import Frame, Series, channel_name
 from quietscope.config import RunError
 from quietscope.config.loader import load_settings
 from quietscope.daemon.offline import offline_source
@@ -31,8 +31,7 @@ class _Keeper:
     def submit(self, frame: Frame) -> bool:
         """Keep the frame while there is room."""
         assert self._series is not None
-        names = self._series.channels
-        name = names[frame.key.c] if frame.key.c < len(names) else f"channel {frame.key.c}"
+        name = channel_name(self._series.channels, frame.key.c)
         frames = self.channels.setdefault(name, [])
         if frames and frames[0].shape != frame.pixels.shape:
             self.reject(str(frame.key), "shape", f"{frame.pixels.shape}, and the first is {frames[0].shape}")

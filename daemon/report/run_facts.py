@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from quietscope.adapters.frame import FrameKey, Series
+from quietscope.adapters.frame import FrameKey, Series, channel_name
 from quietscope.config import Settings
 from quietscope.config.loader import load_settings
 from quietscope.daemon.ledger_reader import LedgerReader, ModelVerdict
@@ -101,8 +101,7 @@ class RunFacts:
 
     def name(self, channel: int) -> str:
         """Name of a channel."""
-        names = () if self.series is None else self.series.channels
-        return names[channel] if channel < len(names) else f"channel {channel}"
+        return channel_name(() if self.series is None else self.series.channels, channel)
 
 
 def gather(run: RunFolder) -> RunFacts:
