@@ -81,6 +81,7 @@ COLUMNS = (
     ),
     Column("flicker", "flicker, %", ".3f", "largest distance of a frame's mean from the mean of all", 100),
     Column("train_s", "training, s", ".1f", "seconds to train"),
+    Column("train_cpu_s", "training, CPU s", ".0f", "CPU seconds of all threads for it"),
     Column("steps", "steps", ".0f", "training steps"),
     Column("ms_per_frame", "ms/frame", ".0f", "median time of one frame"),
     Column("weights", "weights", ",.0f", "trained weights"),

@@ -38,7 +38,8 @@ class Tool:
     denoise
         From a frame (Y, X) to the denoised frame, float32, same shape, grey levels.
     figures
-        ``train_s``, ``steps``, ``weights``, and of costs ``gmac`` and ``memory_mb``; empty for a baseline.
+        ``train_s``, ``steps``, ``weights``, and of costs ``train_cpu_s``, ``gmac`` and ``memory_mb``; empty for a
+        baseline.
     without_line
         Takes the line that makes intensities true out of a denoised frame again; none where there is none, or it is not
         one line for the whole frame.
@@ -105,7 +106,7 @@ def _train(case: Case, method: str, settings: Settings, path: Path) -> dict[str,
     """Train and export; what it cost."""
     with ExitStack() as stack:
         peak = stack.enter_context(MemoryPeak()) if case.costs else None
-        started = time.monotonic()
+        started, cpu_started = time.monotonic(), time.process_time()
         frames = list(case.training)
         model = train(
             TrainingSet(frames, range(len(frames))),
@@ -113,7 +114,7 @@ def _train(case: Case, method: str, settings: Settings, path: Path) -> dict[str,
             TimeBudget(settings.training),
             prepare=_PREPARE.get(method),
         )
-        seconds = time.monotonic() - started
+        seconds, cpu_seconds = time.monotonic() - started, time.process_time() - cpu_started
     export_onnx(model, path)
     parity = parity_error(model, path)
     if parity > settings.gate.max_parity_error:
@@ -128,7 +129,8 @@ def _train(case: Case, method: str, settings: Settings, path: Path) -> dict[str,
     }
     if peak is not None:
         height, width = case.frames[0].shape
-        figures |= {"memory_mb": peak.megabytes, "gmac": giga_macs(model.network, (height, width))}
+        work = giga_macs(model.network, (height, width))
+        figures |= {"train_cpu_s": cpu_seconds, "memory_mb": peak.megabytes, "gmac": work}
     return figures
 
 

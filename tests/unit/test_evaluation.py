@@ -159,6 +159,7 @@ def test_costs_and_second_captures(static):
         tool = workshop.make(case, Contender("noise2noise", "noise2noise"))
         assert tool.figures["gmac"] > 0.01
         assert tool.figures["memory_mb"] >= 0
+        assert tool.figures["train_cpu_s"] > 0
         figures, _ = score(case, tool)
         assert "psnr_bare" in figures
         alone = Case("one", frames[:1], frames[:1])

@@ -38,7 +38,7 @@ _TABLE_2 = {
 """PSNR and SSIM by configuration: nuclei B, F-actin G, mitochondria R, zebrafish FISH."""
 
 
-def _fields(images: FMD, captures: int = 1) -> list[str]:
+def _fields(images: FMD, captures: int) -> list[str]:
     """Names of confocal and two-photon images."""
     return [*images.names("Confocal", captures), *images.names("TwoPhoton", captures)]
 
@@ -52,7 +52,7 @@ def _noisy(truth: NDArray[Any], photons: float, sigma: float, rng: np.random.Gen
 
 def _table_1(data: Path | None, _: int) -> Iterator[Item]:
     images = FMD(data)
-    names = _fields(images)
+    names = [*images.names("Confocal", 1)[:1], *images.names("TwoPhoton", 1)[:1]]
     if not names:
         yield images.missing() or Absent("there are no confocal or two-photon references in the data folder")
     for kind, (photons, sigma) in _KINDS.items():
@@ -99,9 +99,9 @@ def _table_2(data: Path | None, captures: int) -> Iterator[Item]:
 
 NOISE2SR = {
     "noise2sr-table1": Preset(
-        "Noise2SR, Table 1: synthetic noise on the confocal and two-photon references of FMD, rounded to uint8. Each "
-        "image is learnt alone (width 16, batch 4, 400 steps); the paper trains on the whole data set. Noise2Noise has "
-        "two captures of the one image.",
+        "Noise2SR, Table 1: synthetic noise on the first confocal and the first two-photon reference of FMD, rounded "
+        "to uint8. Each image is learnt alone (width 16, batch 4, 400 steps); the paper trains on the whole data set "
+        "and takes all configurations. Noise2Noise has two captures of the one image.",
         _table_1,
     ),
     "noise2sr-table2": Preset(

@@ -6,7 +6,7 @@ from pathlib import Path
 from quietscope.daemon.evaluation.contender import Contender
 from quietscope.daemon.evaluation.fmd import FMD
 from quietscope.daemon.evaluation.item import Absent, Item, Published, Trial
-from quietscope.daemon.evaluation.presets.preset import Preset, for_seconds
+from quietscope.daemon.evaluation.presets.preset import Preset, for_steps
 
 __all__ = ["POISSON2VOID"]
 
@@ -51,7 +51,7 @@ def _make(data: Path | None, captures: int) -> Iterator[Item]:
             case = images.case(name)
             yield Trial(case, Contender("noisy", "noisy"))
             yield Trial(case, Contender("median", "median"))
-            yield Trial(case, Contender("adaptive-sn2n", "adaptive-sn2n", for_seconds(20)))
+            yield Trial(case, Contender("adaptive-sn2n", "adaptive-sn2n", for_steps(400)))
             for gain, unit in (("calibrated", "false"), ("one grey level per photo-electron", "true")):
                 for estimate, words in _ESTIMATES.items():
                     for tiles, overlap in (("grid", "0"), ("strided", "0.5")):
@@ -61,7 +61,7 @@ def _make(data: Path | None, captures: int) -> Iterator[Item]:
                             "tiling.tile=128",
                             f"tiling.overlap={overlap}",
                             "tiling.adaptive=false",
-                            *for_seconds(60),
+                            *for_steps(200),
                         )
                         yield Trial(case, Contender(f"{words}, {tiles}, {gain}", "poisson2void", changes))
 
@@ -69,9 +69,9 @@ def _make(data: Path | None, captures: int) -> Iterator[Item]:
 POISSON2VOID = {
     "poisson2void": Preset(
         "Poisson2Void: prior, MAP and posterior mean, in tiles of 128 side by side (grid) and overlapping by half "
-        "(strided). Each image is learnt alone for 60 s; the paper trains on 18 other fields of view. The prior is its "
-        "mean, where the paper takes its most probable value; all estimates go through the line that makes intensities "
-        "true.",
+        "(strided). Each image is learnt alone in 200 steps; the paper trains on 18 other fields of view. The prior is "
+        "its mean, where the paper takes its most probable value; all estimates go through the line that makes "
+        "intensities true.",
         _make,
     )
 }
