@@ -8,7 +8,7 @@ from quietscope.daemon.evaluation.case import Case
 from quietscope.daemon.evaluation.contender import Contender
 from quietscope.daemon.evaluation.fmd import FMD
 from quietscope.daemon.evaluation.item import Absent, Item, Trial
-from quietscope.daemon.evaluation.presets.preset import Preset, for_seconds
+from quietscope.daemon.evaluation.presets.preset import Preset, for_seconds, for_steps
 from quietscope.daemon.evaluation.simulated import simulated_case
 
 __all__ = ["FEW_FRAMES"]
@@ -41,7 +41,11 @@ def _make(data: Path | None, _: int) -> Iterator[Item]:
         yield Trial(_with(case, 10), Contender(f"{seconds} s", "adaptive-sn2n", for_seconds(seconds)))
     for frames in _FRAMES:
         if frames <= len(case.training):
-            yield Trial(_with(case, frames), Contender("20 s", "adaptive-sn2n", for_seconds(20)))
+            few, moving = _with(case, frames), ("adaptive_sn2n.pairs=mixed",)
+            yield Trial(few, Contender("400 steps", "adaptive-sn2n", for_steps(400)))
+            yield Trial(
+                few, Contender("400 steps as if it moved", "adaptive-sn2n", (*moving, *for_steps(400)))
+            )
     for name, changes in _NETWORKS.items():
         yield Trial(
             _with(case, 10), Contender(f"20 s, {name}", "adaptive-sn2n", (*changes, *for_seconds(20)))
@@ -65,7 +69,8 @@ def _with(case: Case, frames: int) -> Case:
 
 FEW_FRAMES = {
     "few-frames": Preset(
-        "PSNR against seconds of training, against the number of frames, and against the network: 50 real captures of "
+        "PSNR against seconds of training, against the number of frames (with the pairs that a field allows that holds "
+        "still, and with those of single frames), and against the network: 50 real captures of "
         "a confocal field, of which every fourth from the 21st on is scored. Seconds are those of this machine.",
         _make,
     )

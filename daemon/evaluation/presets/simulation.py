@@ -10,7 +10,7 @@ from quietscope.daemon.evaluation.case import Case
 from quietscope.daemon.evaluation.contender import Contender
 from quietscope.daemon.evaluation.fmd import FMD
 from quietscope.daemon.evaluation.item import Absent, Item, Trial
-from quietscope.daemon.evaluation.presets.preset import Preset, for_seconds, for_steps
+from quietscope.daemon.evaluation.presets.preset import Preset, for_steps
 from quietscope.daemon.evaluation.simulated import simulated_case, static_case
 
 __all__ = ["SIMULATION"]
@@ -105,7 +105,7 @@ def _networks(_: Path | None, __: int) -> Iterator[Item]:
             contenders += [
                 Contender("fm2s", "fm2s", for_steps(900)),
                 Contender("noise2sr", "noise2sr", for_steps(1200)),
-                Contender("poisson2void", "poisson2void", for_seconds(60)),
+                Contender("poisson2void", "poisson2void", for_steps(300)),
             ]
         yield from _trials(case, contenders)
 
