@@ -7,16 +7,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from quietscope.config.errors import ModelError
+from quietscope.models.block_matching import block_matching
 from quietscope.models.gaussian import blur
 from quietscope.models.median import median
-from quietscope.models.noise import clean, noise_std
+from quietscope.models.noise import clean
 
 __all__ = ["BASELINES"]
 
 Float32 = NDArray[np.float32]
-
-_BM3D_BLOCK = 8
 
 
 def _noisy(frame: NDArray[Any]) -> Float32:
@@ -31,31 +29,12 @@ def _gaussian(frame: NDArray[Any], *, sigma: float) -> Float32:
     return blur(clean(frame), sigma)
 
 
-def _bm3d(frame: NDArray[Any]) -> Float32:
-    """Block matching and 3-D filtering (Mäkinen, Azzari and Foi 2020) for white noise of the measured strength."""
-    try:
-        import bm3d
-    except ImportError as error:
-        raise ModelError(
-            f"the baseline 'bm3d' needs the package bm3d, which cannot be imported ({error}); install it with "
-            "pip install 'quietscope[peers]'. It is free for non-commercial use only"
-        ) from error
-    image = clean(frame)
-    if min(image.shape) < _BM3D_BLOCK:
-        raise ModelError(
-            f"the baseline 'bm3d' compares blocks of {_BM3D_BLOCK} pixels, and this frame is {image.shape}; "
-            "give a larger one or take 'median'"
-        )
-    sigma = noise_std([image])
-    return np.asarray(bm3d.bm3d(image, sigma), dtype=np.float32) if sigma else image.copy()
-
-
 BASELINES: Mapping[str, Callable[[NDArray[Any]], Float32]] = {
     "noisy": _noisy,
     "median": _median,
     "gaussian-1": partial(_gaussian, sigma=1.0),
     "gaussian-2": partial(_gaussian, sigma=2.0),
-    "bm3d": _bm3d,
+    "bm3d": block_matching,
 }
 """Name → function from a frame (Y, X), real dtype, to the denoised frame, float32, same shape, grey levels.
 

@@ -65,6 +65,18 @@ def test_bm3d_takes_the_measured_noise_and_keeps_edges():
     assert psnr(truth, BASELINES["bm3d"](frame), 255) > psnr(truth, frame, 255) + 10
 
 
+def test_bm3d_knows_that_noise_grows_with_the_brightness():
+    bm3d = pytest.importorskip("bm3d")
+    rows, columns = np.mgrid[:96, :96]
+    truth = 5 + 95 * ((rows // 16 + columns // 16) % 2)
+    frame = 20 + 5.0 * np.random.default_rng(0).poisson(truth / 5)
+    image = BASELINES["bm3d"](frame)
+    plain = bm3d.bm3d(frame, float(np.std(frame - truth - 20)))
+    assert psnr(truth + 20, image, 255) > psnr(truth + 20, plain, 255) + 1
+    assert image[truth == 5].mean() == pytest.approx(25, abs=1)
+    assert image[truth == 100].mean() == pytest.approx(120, abs=2)
+
+
 def test_pixels_that_are_no_numbers_do_not_spread():
     frame = np.full((9, 9), 5.0)
     frame[4, 4] = np.nan
