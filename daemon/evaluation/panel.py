@@ -1,5 +1,6 @@
 """The picture of an evaluation: one row of images for each case, one column for each method."""
 
+import textwrap
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,10 @@ from quietscope.daemon.evaluation.case import Case
 __all__ = ["Panel"]
 
 _SIDE = 192
-_TITLE = 34
+_TITLE = 48
+_LETTERS = 30
+"""What a line above an image holds."""
+
 _GAP = 4
 _MOST = 24
 
@@ -69,7 +73,8 @@ class Panel:
         for r, (name, row) in enumerate(self._rows.items()):
             draw.text((2, r * height + 1), name, fill=0, font=font)
             for c, (title, image) in enumerate(row):
-                draw.text((c * width + 2, r * height + 17), title, fill=0, font=font)
+                lines = "\n".join(textwrap.wrap(title, _LETTERS)[:2])
+                draw.text((c * width + 2, r * height + 16), lines, fill=0, font=font, spacing=2)
                 panel.paste(Image.fromarray(image), (c * width, r * height + _TITLE))
         panel.save(self._path)
 
