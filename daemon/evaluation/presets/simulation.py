@@ -32,7 +32,7 @@ _RULES = {
 """Name → rule, and further changes: the released code has tiles as large as its patches."""
 
 _DIM = 20
-"""Photons up to which loss, self-consistency and overlap are varied: with more there is little noise to tell by."""
+"""Photons up to which loss and self-consistency are varied: with more there is little noise to tell by."""
 
 
 def _microscope(channel: Literal["mitochondria", "er"], photons: float, side: int = 512) -> SimulatorSettings:
@@ -68,12 +68,9 @@ def _ablation(data: Path | None, _: int) -> Iterator[Item]:
         ),
         *rules,
     ]
-    small = ("tiling.tile=128", *_TILED, *steps)
     variants = [
         _adaptive("stream, L1", "adaptive_sn2n.loss=l1", *steps),
         _adaptive("stream, self-consistency 0.5", "adaptive_sn2n.self_consistency=0.5", *steps),
-        _adaptive("stream, tiles 128, overlap 50 %", "tiling.overlap=0.5", *small),
-        _adaptive("stream, tiles 128, no overlap", "tiling.overlap=0", *small),
     ]
     for photons in (3, 20, 1000):
         case = simulated_case(f"{photons} photons", _microscope("mitochondria", photons))
