@@ -28,13 +28,13 @@ from quietscope.models.training import train
 VARIATIONS: dict[str, tuple[str, ...]] = {
     "default": (),
     "no filter": ("residual=pixel",),
+    "no stem": ("stem=1",),
+    "no stem, no filter": ("stem=1", "residual=pixel"),
     "batch 8": ("batch=8",),
-    "no filter, batch 8": ("residual=pixel", "batch=8"),
+    "batch 32": ("batch=32",),
     "base 8": ("base_channels=8",),
-    "no filter, base 8": ("residual=pixel", "base_channels=8"),
-    "pixel-unshuffle 2": ("stem=2",),
-    "pixel-unshuffle 2, base 32": ("stem=2", "base_channels=32"),
-    "4 levels, base 8": ("levels=4", "base_channels=8"),
+    "base 32": ("base_channels=32",),
+    "4 levels": ("levels=4",),
     "learning rate 0.001": ("learning_rate=0.001",),
     "learning rate 0.004": ("learning_rate=0.004",),
 }

@@ -32,14 +32,14 @@ def test_own_images_with_a_reference_give_one_table_and_one_picture(tmp_path):
         "raw",
         *("--reference", "truth", "--empty", "empty.tif", "--network"),
         *("--method", "noisy", "--method", "gaussian-1", "--method", "adaptive-sn2n", "--out", "out"),
-        *("--set", "training.frames=3", "--set", "training.max_steps=60", "--set", "training.budget_s=600"),
+        *("--set", "training.frames=3", "--set", "training.max_steps=150", "--set", "training.budget_s=600"),
         *("--set", "training.threads=1", "--set", "adaptive_sn2n.base_channels=8"),
     )
     assert done.returncode == 0, done.stdout + done.stderr
     found = json.loads((tmp_path / "out" / "table.json").read_text())
     noisy, gaussian, learnt = found["rows"]
     assert learnt["frames"] == 2
-    assert learnt["steps"] == 60
+    assert learnt["steps"] == 150
     assert learnt["psnr"] > noisy["psnr"] + 5
     assert gaussian["psnr"] > noisy["psnr"] + 5
     assert learnt["residue_std"] < noisy["residue_std"] / 4
