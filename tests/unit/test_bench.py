@@ -168,7 +168,7 @@ def test_the_networks_are_the_real_ones(tmp_path):
     operations = write_default(settings, tmp_path / "ours.onnx")
     assert 1e3 < operations < 1e4
     ours = Denoiser(tmp_path / "ours.onnx", settings.tiling, ONE)
-    assert ours.metadata["receptive_field"] == "24"
+    assert ours.metadata["receptive_field"] == "48"
     write_published(tmp_path / "published.onnx")
     tiles = TilingSettings(tile=64, overlap=0.5, batch=1, adaptive=False)
     published = Denoiser(tmp_path / "published.onnx", tiles, ONE)
