@@ -118,7 +118,11 @@ class ControlServer:
                 self._send(caller, answer)
 
     def _send(self, caller: list[bytes], answer: Answer) -> None:
-        self._router.send_multipart([*caller, PROTOCOL.encode(), answer.model_dump_json().encode()])
+        try:
+            content = answer.model_dump_json()
+        except ValueError:  # half a character in a name
+            content = Answer(ok=answer.ok, text=ascii(answer.text)).model_dump_json()
+        self._router.send_multipart([*caller, PROTOCOL.encode(), content.encode()])
 
     def _listen(self, parts: list[bytes]) -> None:
         # A ROUTER puts the caller's identity in front, and a REQ socket an empty part behind it.

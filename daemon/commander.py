@@ -60,6 +60,7 @@ class Commander:
         self._complaints = 0
         self._last_words = ""
         self._recording = True
+        self._pause_wanted = False
         self._server = ControlServer(
             settings.control,
             keys=settings.security.keys,
@@ -98,7 +99,7 @@ class Commander:
                 self._retraining.progress(float(event["used"]))
             case "drift", _ if self._recording:
                 self._on_drift(event)
-            case "ready", "processor" if self._standing.paused:
+            case "ready", "processor" if self._pause_wanted:
                 self._crew.tell("processor", "pause")  # one that was started again goes on where it was
             case "exit", "retrainer" if self._recording:
                 status = int(event["status"])
@@ -145,10 +146,11 @@ class Commander:
 
     def _pause(self, *, pause: bool) -> str:
         self._must_record("denoising can be paused")
-        if pause == self._standing.paused:
+        if pause == self._pause_wanted:
             return "denoising is paused already" if pause else "denoising is not paused"
         if not self._crew.tell("processor", "pause" if pause else "continue"):
             raise RunError("the process that denoises has ended; raw frames are recorded all the same")
+        self._pause_wanted = pause
         return "denoising pauses; raw frames are recorded all the same" if pause else "denoising goes on"
 
     def _must_record(self, what: str) -> None:
@@ -158,6 +160,8 @@ class Commander:
 
     def _on_drift(self, event: Event) -> None:
         channel = int(event["channel"])
+        if not self._standing.is_judged(channel):
+            return  # a model of this run's own is under way
         name = self._standing.name(channel)
         self._retraining.on_drift(
             Task(channel, name, self._settings.method, fresh=True),

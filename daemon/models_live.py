@@ -137,6 +137,7 @@ class LiveModels:
             "name": name,
             "model_id": verdict.model_id,
             "provider": denoiser.provider,
+            "provisional": verdict.provisional,
         }
         self._on_event("model_live", **fields)
 

@@ -234,7 +234,8 @@ class Processor:
         self._work.settle(work.key)
         model = self._models[work.key.c]
         denoiser = self._degrading.denoiser(model)
-        if denoiser is None and not self._is_preview_due(work.key.c):
+        thinned = self._settings.processor.preview_hz > 0
+        if denoiser is None and thinned and not self._is_preview_due(work.key.c):
             return
         raw = self._read(work)
         if raw is None:
@@ -318,7 +319,10 @@ class Processor:
         try:
             denoised = denoiser.cast(denoiser.denoise(raw), raw.dtype)
         except Exception as error:  # noqa: BLE001 - whatever the runtime raises, the frame must be accounted for
-            self._failed(work, f"the denoiser failed: {error!r}")
+            if denoiser is self._models[work.key.c].denoiser:
+                self._failed(work, f"the denoiser failed: {error!r}")
+            else:
+                self._parent.say("warning", f"{work.key} is not shown, since cheaper tiles failed: {error!r}")
             return None
         seconds = time.perf_counter() - started
         self._models.note_trouble(work.key.c)

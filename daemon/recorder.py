@@ -233,7 +233,9 @@ class Recorder:
         if (news := self._alarm.update(share, self._vault.spooled)) is not None:
             self._parent.say(*news)
             self._parent.emit("alarm", percent=self._alarm.percent)
-        self._server.announce_load(self._behind_s)
+        # A source that waits until there is room keeps the memory full: that says nothing about how late pictures are.
+        waits = self._settings.source.when_full == "block"
+        self._server.announce_load(0.0 if waits else self._behind_s)
         self._parent.emit(
             "status",
             received=self._intake.received,

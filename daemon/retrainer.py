@@ -10,7 +10,7 @@ from typing import Any
 from quietscope.adapters.frame import FrameKey, channel_name
 from quietscope.adapters.ingest import IngestClient
 from quietscope.adapters.ome_zarr import StoreReader
-from quietscope.config import QuietscopeError, Settings
+from quietscope.config import QuietscopeError, RunError, Settings
 from quietscope.config.faultpoints import reach
 from quietscope.daemon.ledger_reader import LedgerReader, ModelVerdict
 from quietscope.daemon.newest_frames import Chosen, NewestFrames
@@ -24,6 +24,7 @@ __all__ = ["Retrainer"]
 
 _POLL_S = 0.5
 _LIFE_SIGN_S = 10.0
+_PATIENCE_S = 7200.0
 _LONGEST = 30.0
 """A training ends after so many times its budget, however little it has been let do."""
 
@@ -148,7 +149,12 @@ class Retrainer:
             after=self._after,
             least=self._least,
         )
+        until = time.monotonic() + _PATIENCE_S
         while (found := newest.look()) is None:
+            if time.monotonic() > until:
+                hours = _PATIENCE_S / 3600
+                msg = f"{self._name} has had too few usable new frames for {hours:g} hours; train it again later"
+                raise RunError(msg)
             self._wait()
         return found
 

@@ -155,9 +155,14 @@ class Retraining:
             )
 
     def _next(self) -> None:
-        if self._now is None and self._waiting:
+        while self._now is None and self._waiting:
             self._now, self._used = self._waiting.popleft(), 0.0
-            self._begin(self._now)
+            try:
+                self._begin(self._now)
+            except OSError as error:  # no memory, no processes, no disk space: recording goes on
+                text = f"training {self._now.name} again could not begin: {error}; nothing else has changed"
+                self._now = None
+                self._record("error", text)
 
     def _once(self, what: str, text: str) -> None:
         if what not in self._told:

@@ -36,6 +36,7 @@ class ByteRing(Generic[T]):
         self._bytes = 0
         self._peak = 0
         self._closed = False
+        self._owed = 0
         self._changed = threading.Condition()
 
     @property
@@ -56,14 +57,27 @@ class ByteRing(Generic[T]):
     def __len__(self) -> int:
         return len(self._items)
 
-    def offer(self, item: T, *, timeout_s: float = 0.0) -> bool:
-        """Put `item` in if there is room within `timeout_s` seconds; False if there was none."""
+    def offer(self, item: T, *, timeout_s: float = 0.0, again: bool = False) -> bool:
+        """Put `item` in if there is room within `timeout_s` seconds; False if there was none.
+
+        Parameters
+        ----------
+        item
+            What goes in.
+        timeout_s
+            Longest wait. Who waits takes every byte the moment it is free.
+        again
+            Who is refused comes again and does not wait here: those who do leave room for it meanwhile.
+        """
         with self._changed:
+            spare = self._spare if timeout_s > 0 else int
             if (
-                not self._changed.wait_for(lambda: self._closed or self._fits(item), timeout_s)
+                not self._changed.wait_for(lambda: self._closed or self._fits(item, spare()), timeout_s)
                 or self._closed
             ):
+                self._owed = item.nbytes if again else self._owed
                 return False
+            self._owed = 0 if again else self._owed
             self._items.append(item)
             self._bytes += item.nbytes
             self._peak = max(self._peak, self._bytes)
@@ -88,5 +102,9 @@ class ByteRing(Generic[T]):
             self._closed = True
             self._changed.notify_all()
 
-    def _fits(self, item: T) -> bool:
-        return self._bytes == 0 or self._bytes + item.nbytes <= self._capacity
+    def _fits(self, item: T, spare: int) -> bool:
+        return self._bytes == 0 or self._bytes + item.nbytes + spare <= self._capacity
+
+    def _spare(self) -> int:
+        """Room that those who wait leave for who was refused and comes again."""
+        return self._owed

@@ -50,8 +50,12 @@ class RunLock:
                 "ended, or end it with Ctrl-C"
             )
             raise RunError(msg) from error
-        except OSError as error:
-            msg = f"cannot lock the run folder {self._run.root}: {error.strerror}; allow quietscope to write in it"
+        except (OSError, NotImplementedError) as error:
+            why = getattr(error, "strerror", None) or error
+            msg = (
+                f"cannot lock the run folder {self._run.root}: {why}; allow quietscope to write in it, or take a disk "
+                "on which files can be locked"
+            )
             raise RunError(msg) from error
         with contextlib.suppress(OSError):  # only the words for others are lost
             self._path.write_text(str(os.getpid()), encoding="utf-8")

@@ -20,6 +20,7 @@ class Standing:
         self._names: tuple[str, ...] = ()
         self._models: dict[int, str] = {}
         self._verdicts: dict[int, str] = {}
+        self._judged: set[int] = set()
         self.paused = False
 
     def take(self, event: Event) -> None:
@@ -33,6 +34,10 @@ class Standing:
                 self._counts |= {said: int(event[name]) for name, said in _PROCESSOR.items()}
             case "model_live", _:
                 self._models[event["channel"]] = event["model_id"]
+                if not event.get(
+                    "provisional"
+                ):  # a model of an earlier run serves while the first is trained
+                    self._judged.add(event["channel"])
             case "verdict", _:
                 self._verdicts[event["channel"]] = "accepted" if event["accepted"] else "refused"
             case "denoising", _:
@@ -56,7 +61,8 @@ class Standing:
             raise RunError("no frame has come yet, so there is no channel; wait for the first frame")
         if wanted is None:
             return list(range(len(self._names)))
-        found = [index for index, name in enumerate(self._names) if wanted in (index, name, str(index))]
+        found = [index for index, name in enumerate(self._names) if wanted in (index, name)]
+        found = found or [index for index in range(len(self._names)) if wanted == str(index)]
         if not found:
             known = ", ".join(f"{index} ({name})" for index, name in enumerate(self._names))
             msg = f"there is no channel {wanted!r}; the run has {known}"
@@ -65,7 +71,7 @@ class Standing:
 
     def is_judged(self, channel: int) -> bool:
         """Whether the channel's first training has ended."""
-        return channel in self._verdicts or channel in self._models
+        return channel in self._verdicts or channel in self._judged
 
     @property
     def figures(self) -> dict[str, Any]:

@@ -28,7 +28,6 @@ __all__ = ["Trainer"]
 
 _POLL_S = 0.2
 _STATUS_S = 2.0
-_LIFE_SIGN_S = 10.0
 
 
 @dataclass
@@ -74,12 +73,8 @@ class Trainer:
         self._parent.emit("ready")
         if not self._done:
             import quietscope.daemon.training_job  # noqa: F401 - takes seconds, while frames are still coming
-        sign_at = time.monotonic()
         try:
             while not self._parent.gone.is_set():
-                if time.monotonic() - sign_at > _LIFE_SIGN_S:
-                    sign_at = time.monotonic()
-                    self._emit("status")  # a process that is silent for minutes is taken for a dead one
                 self._obey()
                 channel = self._next_channel()
                 if channel is not None:

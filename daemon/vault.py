@@ -151,9 +151,9 @@ class Vault:
         for thread in self._threads:
             thread.start()
 
-    def deposit(self, deposit: Deposit, *, timeout_s: float) -> bool:
-        """Put a frame into the ring; False if there was no room within `timeout_s` seconds."""
-        return self._ring.offer(deposit, timeout_s=timeout_s)
+    def deposit(self, deposit: Deposit, *, timeout_s: float, again: bool = False) -> bool:
+        """Put a frame into the ring; False if there was no room within `timeout_s` seconds. See `ByteRing.offer`."""
+        return self._ring.offer(deposit, timeout_s=timeout_s, again=again)
 
     def spool(self, deposit: Deposit) -> None:
         """Put a raw frame on disk to wait for the writers.

@@ -43,7 +43,7 @@ class WaitingRoom:
         refuse
             Called with the reason if it has waited in vain.
         """
-        if not self._waiting and self._vault.deposit(deposit, timeout_s=0.0):
+        if not self._waiting and self._vault.deposit(deposit, timeout_s=0.0, again=True):
             return
         if self._waiting and self._bytes + deposit.nbytes > _CAPACITY:
             refuse(_no_room(deposit))
@@ -55,7 +55,7 @@ class WaitingRoom:
         """Hand on what finds room now; refuse what has waited too long, or all if nothing is taken any more."""
         while self._waiting:
             deposit, deadline, refuse = self._waiting[0]
-            taken = self._vault.deposit(deposit, timeout_s=0.0)
+            taken = self._vault.deposit(deposit, timeout_s=0.0, again=True)
             if not taken and not self._vault.closed and time.monotonic() < deadline:
                 return
             self._waiting.popleft()

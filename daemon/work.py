@@ -69,8 +69,8 @@ class WorkQueue:
     def settle(self, key: FrameKey) -> None:
         """The ledger knows what became of a frame that was taken."""
         self._taken.discard(key)
-        if self._missing:
-            # The batch in hand may have been read before the ledger knew.
+        if any(frame.key == key for frame in self._missing):
+            # The batch in hand was read before the ledger knew.
             self._settled.add(key)
 
     def newest(self, channels: Collection[int]) -> Work | None:

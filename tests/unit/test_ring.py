@@ -57,3 +57,15 @@ def test_close_wakes_waiters_and_keeps_what_is_in():
     assert time.monotonic() - started < 10
     assert ring.take(timeout_s=0) is not None
     timer.join()
+
+
+def test_who_waits_leaves_room_for_who_comes_again():
+    ring = ByteRing(2)
+    assert ring.offer(Item(1))
+    assert ring.offer(Item(1))
+    assert not ring.offer(Item(1), again=True)
+    ring.release(ring.take(timeout_s=0).nbytes)
+    assert not ring.offer(Item(1), timeout_s=0.05), "the room was left for another one"
+    assert ring.offer(Item(1), again=True)
+    ring.release(ring.take(timeout_s=0).nbytes)
+    assert ring.offer(Item(1), timeout_s=0.05)

@@ -88,3 +88,15 @@ def test_frame_that_is_settled_while_a_batch_is_in_hand_is_not_made_twice():
     while (item := work.oldest({0})) is not None:
         rest.append(item.key)
     assert rest == [keys[1]]
+
+
+def test_what_is_shown_while_back_fill_rests_is_not_remembered_for_ever():
+    keys = [FrameKey(t) for t in range(4)]
+    work = WorkQueue(Ledger(keys))
+    assert work.oldest({0}) is not None
+    for t in range(1000, 2000):
+        work.announce(FrameKey(t), 0)
+        item = work.newest({0})
+        assert item is not None
+        work.settle(item.key)
+    assert len(work._settled) == 0
