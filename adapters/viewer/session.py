@@ -11,7 +11,7 @@ import time
 from dataclasses import dataclass, replace
 from typing import Protocol
 
-from quietscope.adapters.control import Request
+from quietscope.adapters.control import Answer, Request
 from quietscope.adapters.frame import FrameKey
 from quietscope.adapters.ome_zarr.layout import KINDS, Kind
 from quietscope.adapters.viewer.archive import Archive, Snapshot
@@ -67,6 +67,7 @@ class Session:
         self._report = report
         self._commands = commands
         self._asked: list[Request] = []
+        self._asking: asyncio.Task[Answer] | None = None
         self._link = Link()
         self._wake = asyncio.Event()
         self._wanted: Wanted | None = None
@@ -95,9 +96,10 @@ class Session:
         try:
             done, _ = await asyncio.wait({sender, receiver}, return_when=asyncio.FIRST_COMPLETED)
         finally:
-            for task in (sender, receiver):
+            tasks = [task for task in (sender, receiver, self._asking) if task is not None]
+            for task in tasks:
                 task.cancel()
-            await asyncio.gather(sender, receiver, return_exceptions=True)
+            await asyncio.gather(*tasks, return_exceptions=True)
         for task in done:
             task.result()
 
@@ -133,15 +135,22 @@ class Session:
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._wake.wait(), _REFINE_S if self._coarse else None)
             self._wake.clear()
-            while self._asked:
-                await self._send_answer(self._asked.pop(0))
+            await self._answer()
             if "report" not in self._under_way and self._snapshot is not None:
                 await self._send_report(self._snapshot)
             if "picture" not in self._under_way and self._wanted is not None:
                 await self._send_next(self._wanted)
 
-    async def _send_answer(self, request: Request) -> None:
-        answer = await self._commands.ask(request)
+    async def _answer(self) -> None:
+        """Ask the run and pass its answer on; pictures do not wait for it."""
+        if self._asking is not None and self._asking.done():
+            answer, self._asking = self._asking.result(), None
+            await self._send_answer(answer)
+        if self._asking is None and self._asked:
+            self._asking = asyncio.create_task(self._commands.ask(self._asked.pop(0)))
+            self._asking.add_done_callback(lambda _: self._wake.set())
+
+    async def _send_answer(self, answer: Answer) -> None:
         text = json.dumps(
             {"type": "answer", "ok": answer.ok, "text": answer.text, "number": self._number + 1}
         )
