@@ -89,7 +89,7 @@ def decode_request(parts: list[bytes]) -> Request:
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False, include_context=False)[0]
         where = ".".join(str(part) for part in first["loc"][:1]) or "request"
-        msg = f"{where} is not valid: {first['msg']}; docs/protocol.md lists the commands"
+        msg = f"{where} is not valid: {first['msg'].removeprefix('Value error, ')}; docs/protocol.md lists the commands"
         raise WireError(msg) from error
 
 
@@ -128,7 +128,9 @@ class ControlClient:
         try:
             request = Request(command=command, channel=channel, method=method)
         except ValidationError as error:
-            raise WireError(error.errors(include_url=False)[0]["msg"]) from error
+            raise WireError(
+                error.errors(include_url=False)[0]["msg"].removeprefix("Value error, ")
+            ) from error
         text = request.model_dump_json(exclude_none=True)
         with zmq.Context() as context, context.socket(zmq.REQ) as socket:
             socket.setsockopt(zmq.LINGER, 0)

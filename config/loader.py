@@ -108,4 +108,4 @@ def _control_characters(layers: Layers) -> list[str]:
 def _message(problems: Sequence[str]) -> str:
     count = "1 setting cannot be used" if len(problems) == 1 else f"{len(problems)} settings cannot be used"
     lines = "".join(f"\n  {problem}" for problem in problems)
-    return f"{count}:{lines}\n`quietscope config show` lists every key with what is allowed"
+    return f"{count}:{lines}\n`quietscope config keys` lists every key with what is allowed"

@@ -13,6 +13,7 @@ from quietscope.daemon.cli_options import (
     Frames,
     Idle,
     Json,
+    Method,
     Name,
     Out,
     Profile,
@@ -38,10 +39,13 @@ def demo(
     frames: Frames = None,
     idle: Idle = None,
     json_file: Json = None,
+    method: Method = None,
     view: View = False,
 ) -> None:
     """Try everything on an embedded simulated microscope; writes demo.png."""
-    settings = settings_of(None, profile, changes, out=out, name=name, frames=frames, idle=idle)
+    settings = settings_of(
+        None, profile, changes, out=out, name=name, frames=frames, idle=idle, method=method
+    )
     raise typer.Exit(run_to_end(settings, json_file, picture=Path("demo.png"), view=view))
 
 
@@ -56,11 +60,14 @@ def watch(
     frames: Frames = None,
     idle: Idle = None,
     json_file: Json = None,
+    method: Method = None,
     view: View = False,
 ) -> None:
     """Denoise the images that another program writes into FOLDER."""
     base = {"source": {"kind": "folder", "path": str(folder.absolute())}}
-    settings = settings_of(None, profile, changes, base, out=out, name=name, frames=frames, idle=idle)
+    settings = settings_of(
+        None, profile, changes, base, out=out, name=name, frames=frames, idle=idle, method=method
+    )
     raise typer.Exit(run_to_end(settings, json_file, view=view))
 
 
@@ -75,6 +82,7 @@ def run(
     frames: Frames = None,
     idle: Idle = None,
     json_file: Json = None,
+    method: Method = None,
     view: View = False,
     until_eof: Annotated[
         bool,
@@ -82,7 +90,9 @@ def run(
     ] = False,
 ) -> None:
     """Run as a settings file says."""
-    settings = settings_of(file, profile, changes, out=out, name=name, frames=frames, idle=idle)
+    settings = settings_of(
+        file, profile, changes, out=out, name=name, frames=frames, idle=idle, method=method
+    )
     raise typer.Exit(run_to_end(settings, json_file, view=view, until_eof=until_eof))
 
 

@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from quietscope.config.loader import describe, load_settings, profile_names, settings_to_toml
@@ -47,7 +48,8 @@ def keys() -> None:
     for column in ("key", "default", "allowed", "meaning"):
         table.add_column(column, overflow="fold")
     for key in describe():
-        table.add_row(key.key, "" if key.default is None else str(key.default), key.allowed, key.meaning)
+        default = "" if key.default is None else str(key.default)
+        table.add_row(*map(escape, (key.key, default, key.allowed, key.meaning)))
     Console().print(table)
 
 

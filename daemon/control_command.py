@@ -41,8 +41,11 @@ def control_run(
     """
     run = RunFolder.to_look_at(folder)
     endpoint = run.addresses().get("control")
-    if endpoint is None or not run.alive():
-        msg = f"the run {run.root} is not going on, so that nothing can be asked of it; `quietscope resume` finishes it"
+    if endpoint is None or "recorder" not in run.alive():
+        msg = (
+            f"the run {run.root} is not going on, so that nothing can be asked of it; if it ended early, `quietscope "
+            "resume` finishes it"
+        )
         raise RunError(msg)
     keys = load_settings(run.settings).security.keys
     answer = ControlClient(local_endpoint(endpoint), keys=keys).ask(command, channel=channel, method=method)

@@ -13,7 +13,11 @@ from typing import Any
 
 import psutil
 
-__all__ = ["Parent"]
+__all__ = ["Parent", "ParentGoneError"]
+
+
+class ParentGoneError(Exception):
+    """The parent has gone, or has no use for what was being done any more."""
 
 
 class Parent:

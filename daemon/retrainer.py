@@ -14,7 +14,7 @@ from quietscope.config import QuietscopeError, RunError, Settings
 from quietscope.config.faultpoints import reach
 from quietscope.daemon.ledger_reader import LedgerReader, ModelVerdict
 from quietscope.daemon.newest_frames import Chosen, NewestFrames
-from quietscope.daemon.parent import Parent
+from quietscope.daemon.parent import Parent, ParentGoneError
 from quietscope.daemon.priority import step_back
 from quietscope.daemon.runfolder import RunFolder
 from quietscope.daemon.training_share import training_share
@@ -27,10 +27,6 @@ _LIFE_SIGN_S = 10.0
 _PATIENCE_S = 7200.0
 _LONGEST = 30.0
 """A training ends after so many times its budget, however little it has been let do."""
-
-
-class _GoneError(Exception):
-    """The parent has gone, or has no use for a new model any more."""
 
 
 class Retrainer:
@@ -73,7 +69,7 @@ class Retrainer:
         self._parent.emit("ready")
         try:
             self._train()
-        except _GoneError:
+        except ParentGoneError:
             return 0
         finally:
             self._client.close()
@@ -162,14 +158,14 @@ class Retrainer:
         """Let time pass until there may be another frame."""
         command = self._parent.command(timeout_s=_POLL_S)
         if self._parent.gone.is_set() or (command is not None and command.get("command") == "finish"):
-            raise _GoneError
+            raise ParentGoneError
         if time.monotonic() - self._sign_at > _LIFE_SIGN_S:
             self._sign_at = time.monotonic()
             self._parent.emit("status", **self._parent.memory())
 
     def _emit(self, event: str, **fields: Any) -> None:
         if self._parent.gone.is_set():
-            raise _GoneError
+            raise ParentGoneError
         self._parent.emit(event, **fields, **self._parent.memory())
 
     def _worked(self) -> float:

@@ -62,7 +62,10 @@ class RunFolder:
         """
         run = cls.to_look_at(root)
         for name, pid in run.alive().items():
-            msg = f"the run {run.root} is still going on (its {name} is process {pid}); end it first with Ctrl-C"
+            msg = (
+                f"the run {run.root} is still going on (its {name} is process {pid}); end it with Ctrl-C where it was "
+                "started, or, if that was killed, try again in a minute"
+            )
             raise RunError(msg)
         return run
 

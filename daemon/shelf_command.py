@@ -98,7 +98,7 @@ def _shelf(folder: Path) -> Shelf:
 def _find(shelf: Shelf, beginning: str) -> ShelvedModel:
     found = [model for model in shelf.models() if model.model_id.startswith(beginning)]
     if len(found) != 1:
-        count = "no model" if not found else f"{len(found)} models"
-        msg = f"{count} on the shelf {shelf.folder} begin with {beginning!r}; see quietscope shelf list"
+        count = "no model begins" if not found else f"{len(found)} models begin"
+        msg = f"{count} with {beginning!r} on the shelf {shelf.folder}; see quietscope shelf list"
         raise RunError(msg)
     return found[0]

@@ -17,7 +17,7 @@ from quietscope.config import QuietscopeError, RunError, Settings
 from quietscope.config.faultpoints import reach
 from quietscope.daemon.earlier_model import EarlierModels
 from quietscope.daemon.ledger_reader import LedgerReader, PendingFrame
-from quietscope.daemon.parent import Parent
+from quietscope.daemon.parent import Parent, ParentGoneError
 from quietscope.daemon.runfolder import RunFolder
 from quietscope.daemon.training_frames import HELD_OUT, LOOK_AT
 from quietscope.daemon.training_share import training_share
@@ -82,6 +82,8 @@ class Trainer:
                 elif self._finishing:
                     break
             flushed = self._client.flush(30.0)
+        except ParentGoneError:
+            return 0  # nobody waits for the model: `resume` trains it
         finally:
             self._client.close()
             self._ledger.close()
@@ -193,6 +195,8 @@ class Trainer:
         )
 
     def _emit(self, event: str, **fields: Any) -> None:
+        if self._parent.gone.is_set():
+            raise ParentGoneError
         self._parent.emit(event, **fields, **self._parent.memory())
 
     def _held_out(self, channel: int, held: _Collection) -> tuple[list[NDArray[Any]], list[FrameKey], bool]:

@@ -258,7 +258,11 @@ class TrainingJob:
             **({} if trained is None else {"noise": trained.words, **trained.figures}),
             **verdict.figures,
         }
-        return Judgement(denoiser.model_id, path, verdict.accepted, "; ".join(verdict.reasons), figures)
+        known = (
+            () if held_out else ("it was judged on frames that it was trained on, since there are no others",)
+        )
+        reason = "; ".join((*verdict.reasons, *known))
+        return Judgement(denoiser.model_id, path, verdict.accepted, reason, figures)
 
     def trust_reference(self, path: Path, frames: Sequence[NDArray[Any]]) -> dict[str, Any]:
         """Measure what later frames are held against.

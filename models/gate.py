@@ -125,7 +125,8 @@ def judge(
     reasons = tuple(_objections(plain, errors, kind, settings))
     if reasons:
         return Verdict(accepted=False, reasons=reasons, figures={"pairs": kind, **plain})
-    passed = f"all checks passed on {len(held_out)} held-out frames ({kind} pairs)"
+    frames = "1 frame" if len(held_out) == 1 else f"{len(held_out)} frames"
+    passed = f"all checks passed on {frames} ({kind} pairs)"
     return Verdict(accepted=True, reasons=(passed,), figures={"pairs": kind, **plain})
 
 

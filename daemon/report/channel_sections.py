@@ -55,7 +55,7 @@ def light(run: RunFacts) -> Html:
     """What the first frames said about light and noise, in words and figures."""
     found = {c: v.figures for c, v in sorted(run.verdicts.items()) if "noise" in v.figures}
     if not found:
-        words = "Nothing was measured, because no model was trained in this run."
+        words = "Nothing was measured, because no model that was trained in this run is in use."
         return section("Light and noise", paragraph(words), anchor="light")
     parts: list[str] = [
         paragraph(Html(f"<b>{text(run.name(c))}:</b> {text(_sentence(str(f['noise'])))}"))

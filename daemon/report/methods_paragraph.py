@@ -52,13 +52,27 @@ def _training(facts: RunFacts, methods: list[str]) -> list[str]:
     cited = f" [{', '.join(map(str, numbers))}]" if numbers else ""
     if facts.settings.training.model is not None:
         return [f"Networks that had been trained before by {names}{cited} were applied to each channel."]
+    earlier = sorted(
+        {str(v.figures["earlier"]["run"]) for v in facts.verdicts.values() if "earlier" in v.figures}
+    )
+    if earlier and all("earlier" in v.figures for v in facts.verdicts.values()):
+        where = f"earlier series of the same kind ({', '.join(earlier)})"
+        return [f"Networks that had been trained by {names}{cited} on {where} were applied to each channel."]
     frames = sorted({len(v.figures.get("trained_on", [])) for v in facts.verdicts.values()} - {0})
     seconds = [v.figures["training_s"] for v in facts.verdicts.values() if "training_s" in v.figures]
     many = "–".join(dict.fromkeys((f"{frames[0]}", f"{frames[-1]}"))) if frames else "first"
     spent = f" in at most {duration(max(seconds))} per channel" if seconds else ""
     learnt = f"{many} frame{'' if frames == [1] else 's'} from the beginning of the same series"
+    rest = (
+        [
+            f"For some channels a network of an earlier series of the same kind was used ({', '.join(earlier)})."
+        ]
+        if earlier
+        else []
+    )
     return [
-        f"For each channel a network was trained without clean reference images by {names}{cited} on {learnt}{spent}."
+        f"For each channel a network was trained without clean reference images by {names}{cited} on {learnt}{spent}.",
+        *rest,
     ]
 
 

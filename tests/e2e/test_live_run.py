@@ -18,6 +18,7 @@ from quietscope.adapters.ome_zarr import StoreReader
 from quietscope.adapters.subscriber import Subscriber
 from quietscope.config.shelf import ModelsSettings
 from quietscope.daemon.ledger_reader import LedgerReader
+from quietscope.daemon.runfolder import RunFolder
 from quietscope.daemon.shelf import Shelf
 
 pytestmark = pytest.mark.slow
@@ -389,3 +390,15 @@ def test_empty_folder_and_ctrl_c_end_cleanly(start, tmp_path):
     run.process.send_signal(signal.SIGINT)
     assert run.wait(60) == 0, run.text()
     assert balance(run)["frames_received"] == 0
+
+
+@pytest.mark.skipif(os.name == "nt", reason="needs SIGKILL")
+def test_nothing_goes_on_when_the_command_was_killed_while_it_trained(start):
+    changes = [*SMALL, "source.frames=1000", "source.rate_hz=10", "training.max_steps=1000000"]
+    run = start("demo", changes=[*changes, "training.budget_s=3600"])
+    run.until("training mitochondria")
+    run.process.kill()
+    folder, deadline = RunFolder(run.root), time.monotonic() + 60
+    while alive := folder.alive():
+        assert time.monotonic() < deadline, alive
+        time.sleep(0.1)

@@ -191,7 +191,7 @@ def test_a_mistake_is_told_with_key_value_range_and_origin(override, expected):
     message = complaint(overrides=[override])
     assert expected in message
     assert message.startswith("1 setting cannot be used:\n")
-    assert message.endswith("`quietscope config show` lists every key with what is allowed")
+    assert message.endswith("`quietscope config keys` lists every key with what is allowed")
 
 
 def test_all_mistakes_are_told_at_once_each_with_its_origin(write):
