@@ -54,7 +54,7 @@ SMALL = [
     "training.max_steps=250",
     "source.photons=60.0",
     "training.threads=1",
-    "adaptive_sn2n.base_channels=8",
+    "adaptive_sn2n.base_channels=16",
     "adaptive_sn2n.batch=8",
 ]
 
