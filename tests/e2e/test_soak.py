@@ -3,14 +3,13 @@
 The latter takes part with ``QUIETSCOPE_SOAK=1``.
 """
 
-import importlib.util
 import os
 import subprocess
 import sys
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
+import soak
 
 pytestmark = pytest.mark.slow
 
@@ -23,18 +22,7 @@ LEAKS = {
 LIVE = "import os, sys, threading, time\nkept = []\nwhile True:\n    {leak}\n    time.sleep(0.02)\n"
 
 
-@pytest.fixture(scope="module")
-def soak():
-    path = Path(__file__).resolve().parents[1] / "benchmarks" / "soak.py"
-    spec = importlib.util.spec_from_file_location("quietscope_soak", path)
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module
-    spec.loader.exec_module(module)
-    yield module
-    del sys.modules[spec.name]
-
-
-def watched(soak, folder, leak):
+def watched(folder, leak):
     process = subprocess.Popen([sys.executable, "-c", LIVE.format(leak=leak)])
     try:
         return soak.observe(lambda: {"leaky": process.pid}, 3.0, 0.05, folder / "samples.jsonl")
@@ -44,8 +32,8 @@ def watched(soak, folder, leak):
 
 
 @pytest.mark.parametrize("what", LEAKS)
-def test_a_process_that_leaks_is_judged_to_leak(soak, tmp_path, what):
-    (trend,) = soak.judge(watched(soak, tmp_path, LEAKS[what]), 1.5)
+def test_a_process_that_leaks_is_judged_to_leak(tmp_path, what):
+    (trend,) = soak.judge(watched(tmp_path, LEAKS[what]), 1.5)
     words = " ".join(trend.faults)
     for kind in ("memory", "descriptors", "threads"):
         # Open files and threads take memory as well: that it grows is no mistake.
@@ -53,7 +41,7 @@ def test_a_process_that_leaks_is_judged_to_leak(soak, tmp_path, what):
     assert len((tmp_path / "samples.jsonl").read_text().splitlines()) >= 2 * soak.WINDOWS
 
 
-def test_a_process_that_ends_early_or_starts_again_is_named(soak):
+def test_a_process_that_ends_early_or_starts_again_is_named():
     one = soak.Sample("trainer", 1, 0.0, 100.0, 10, 5, 0.0)
     samples = [
         replace(one, time_s=float(t), process=name) for t in range(100) for name in ("trainer", "recorder")
@@ -65,7 +53,7 @@ def test_a_process_that_ends_early_or_starts_again_is_named(soak):
     assert soak.judge(again, 10.0)[0].faults == ["trainer: was started again"]
 
 
-def test_a_run_that_lacks_frames_is_judged_to_lack_them(soak, tmp_path):
+def test_a_run_that_lacks_frames_is_judged_to_lack_them(tmp_path):
     result = soak.soak(
         tmp_path,
         seconds=10.0,
@@ -84,6 +72,6 @@ def test_a_run_that_lacks_frames_is_judged_to_lack_them(soak, tmp_path):
 
 @pytest.mark.skipif("QUIETSCOPE_SOAK" not in os.environ, reason="five minutes; set QUIETSCOPE_SOAK=1")
 @pytest.mark.timeout(1800)
-def test_five_minutes_miss_nothing_and_leave_nothing_open(soak, tmp_path):
+def test_five_minutes_miss_nothing_and_leave_nothing_open(tmp_path):
     result = soak.soak(tmp_path, seconds=300.0, rate=3.0, size=512, warm_up_s=180.0, interval_s=1.0)
     assert result["faults"] == [], soak.table(result)

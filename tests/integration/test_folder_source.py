@@ -1,108 +1,25 @@
 """The watched folder, live: real files, written as other programs write them."""
 
 import contextlib
-import gzip
-import io
-import json
 import logging
 import os
 import shutil
 import subprocess
 import sys
-import threading
 import time
 import zlib
-from pathlib import Path
 
 import numpy as np
 import pytest
 import tifffile
 from PIL import Image
+from watched_folder import once, watching
 
-from quietscope.adapters.delivery import Delivery
 from quietscope.adapters.earlier import Earlier, EarlierFrame
-from quietscope.adapters.folder import FolderSource
-from quietscope.adapters.folder.inventory import Inventory
-from quietscope.adapters.folder.keys import KeyMaker
-from quietscope.adapters.folder.naming import NameReader
-from quietscope.adapters.folder.taker import Taker
-from quietscope.adapters.timeline import Timeline
 from quietscope.config.errors import SourceError
-from quietscope.config.sources import FolderSettings
 
 RNG = np.random.default_rng(3)
 FRAMES = RNG.integers(1, 5000, (12, 48, 64)).astype(np.uint16)
-
-
-class Taken:
-    """A sink that keeps everything."""
-
-    def __init__(self):
-        self.series, self.frames, self.rejected = [], [], []
-        self.changed = threading.Condition()
-
-    def start(self, series):
-        self.series.append(series)
-
-    def submit(self, frame):
-        assert self.series, "a frame came before its series"
-        with self.changed:
-            self.frames.append(frame)
-            self.changed.notify_all()
-        return True
-
-    def reject(self, name, reason, detail):
-        with self.changed:
-            self.rejected.append((name, reason, detail))
-            self.changed.notify_all()
-
-    def wait(self, condition, timeout=10):
-        with self.changed:
-            assert self.changed.wait_for(condition, timeout), (len(self.frames), self.rejected)
-
-    def wait_frames(self, count, timeout=10):
-        self.wait(lambda: len(self.frames) >= count, timeout)
-
-    @property
-    def keys(self):
-        return [tuple(frame.key) for frame in self.frames]
-
-    @property
-    def names(self):
-        return [frame.metadata["name"] for frame in self.frames]
-
-
-@contextlib.contextmanager
-def watching(folder: Path, **settings):
-    """Watch a folder in a thread until the block ends."""
-    sink, stop, errors = Taken(), threading.Event(), []
-    source = FolderSource(FolderSettings(path=folder, **{"poll_s": 0.2, **settings}))
-
-    def run():
-        try:
-            source.run(sink, stop)
-        except BaseException as error:  # noqa: BLE001 - shown by the test
-            errors.append(error)
-
-    thread = threading.Thread(target=run)
-    thread.start()
-    try:
-        yield sink
-    finally:
-        stop.set()
-        began = time.monotonic()
-        thread.join(10)
-        assert time.monotonic() - began < 1.0, "the source did not stop promptly"
-    assert not errors, errors
-
-
-def once(folder: Path, **settings):
-    """Take what is in a folder."""
-    sink, stop = Taken(), threading.Event()
-    stop.set()
-    earlier = settings.pop("earlier", None)
-    FolderSource(FolderSettings(path=folder, **settings), earlier=earlier).run(sink, stop)
-    return sink
 
 
 @pytest.fixture(params=[False, True], ids=["events", "polling"])
@@ -190,99 +107,6 @@ def test_another_process_writes_and_renames_into_place(tmp_path, polling):
         time.sleep(0.3)
     assert sorted(int(frame.pixels[0, 0]) for frame in sink.frames) == list(range(1, 21))
     assert sorted(key[0] for key in sink.keys) == list(range(20))
-    assert not sink.rejected
-
-
-def test_renamed_moved_linked_and_touched_files_are_no_second_frame(tmp_path, polling):
-    (tmp_path / "sub").mkdir()
-    for number in range(3):
-        tifffile.imwrite(tmp_path / f"x{number}.tif", FRAMES[number])
-    with watching(tmp_path, polling=polling) as sink:
-        sink.wait_frames(3)
-        (tmp_path / "x0.tif").rename(tmp_path / "y0.tif")
-        (tmp_path / "x1.tif").rename(tmp_path / "sub" / "x1.tif")
-        os.link(tmp_path / "x2.tif", tmp_path / "z2.tif")
-        (tmp_path / "w2.tif").symlink_to(tmp_path / "x2.tif")
-        os.utime(tmp_path / "x2.tif", (1, 1))
-        time.sleep(0.5)
-        tifffile.imwrite(tmp_path / "new.tif", FRAMES[5])
-        sink.wait_frames(4)
-        time.sleep(0.3)
-    assert sink.names == ["x0.tif", "x1.tif", "x2.tif", "new.tif"]
-    assert not sink.rejected
-
-
-def test_a_new_file_under_an_old_name_is_a_new_frame(tmp_path, polling):
-    with watching(tmp_path, polling=polling) as sink:
-        for number in range(4):
-            tifffile.imwrite(tmp_path / "latest.part", FRAMES[number])
-            (tmp_path / "latest.part").replace(tmp_path / "latest.tif")
-            sink.wait_frames(number + 1)
-    np.testing.assert_array_equal([frame.pixels for frame in sink.frames], FRAMES[:4])
-
-
-def test_a_file_written_again_in_place_is_a_new_frame(tmp_path, polling, caplog):
-    caplog.set_level(logging.INFO, "quietscope.folder")
-    with watching(tmp_path, polling=polling) as sink:
-        for number in range(3):
-            tifffile.imwrite(tmp_path / "latest.tif", FRAMES[number])
-            sink.wait_frames(number + 1)
-    np.testing.assert_array_equal([frame.pixels for frame in sink.frames], FRAMES[:3])
-    assert [key[0] for key in sink.keys] == [0, 1, 2]
-    assert caplog.text.count("taken as new") == 2
-    assert not sink.rejected
-
-
-@pytest.mark.parametrize("suffix", ["png", "tif"])
-def test_a_file_written_again_that_grew_is_a_new_frame(tmp_path, polling, suffix):
-    """Compressed pictures differ in size, and a writer need not cut the old one off first."""
-    path = tmp_path / f"latest.{suffix}"
-    plain, rough = (
-        np.zeros((64, 64), np.uint16),
-        np.random.default_rng(0).integers(0, 4096, (64, 64), np.uint16),
-    )
-    frames = [plain, rough, rough + 1, plain]
-    with watching(tmp_path, polling=polling) as sink:
-        for number, frame in enumerate(frames):
-            made = tmp_path / f"part.{suffix}.tmp"
-            if suffix == "png":
-                Image.fromarray(frame).save(made, format="png")
-            else:
-                tifffile.imwrite(made, frame, compression="zlib")
-            with path.open("r+b" if path.exists() else "xb") as file:
-                file.write(made.read_bytes())
-                file.truncate()
-            sink.wait_frames(number + 1)
-    np.testing.assert_array_equal([frame.pixels for frame in sink.frames], frames)
-    assert not sink.rejected
-
-
-def test_a_file_that_was_not_whole_when_first_seen_may_be_written_again(tmp_path):
-    sink, path = Taken(), tmp_path / "latest.tif"
-    settings, channels = FolderSettings(path=tmp_path), []
-    inventory = Inventory(tmp_path, settings.include, recursive=False)
-    keys = KeyMaker(NameReader(None), 0, channels)
-    taker = Taker(settings, inventory, keys, Delivery(sink, "a test", channels, Timeline()))
-    tifffile.imwrite(path, FRAMES[0])
-    whole = path.read_bytes()
-    path.write_bytes(whole[:100])
-    record = inventory.meet("latest.tif")
-    path.write_bytes(whole)
-    assert taker.look(record)
-    tifffile.imwrite(path, FRAMES[1])
-    assert inventory.meet("latest.tif") is record
-    assert taker.look(record)
-    np.testing.assert_array_equal([frame.pixels for frame in sink.frames], FRAMES[:2])
-
-
-def test_deleted_files_make_room_for_new_ones_with_their_inode(tmp_path, polling):
-    with watching(tmp_path, polling=polling) as sink:
-        for number in range(8):
-            path = tmp_path / f"x{number}.tif"
-            tifffile.imwrite(path, FRAMES[number])
-            sink.wait_frames(number + 1)
-            path.unlink()
-    np.testing.assert_array_equal([frame.pixels for frame in sink.frames], FRAMES[:8])
     assert not sink.rejected
 
 
@@ -623,105 +447,3 @@ def test_an_ome_tiff_written_slowly_keeps_its_axes(tmp_path):
     assert sink.series[-1].channels == ("A", "B")
     for frame in sink.frames:
         np.testing.assert_array_equal(frame.pixels, stack[frame.key.t, frame.key.z, frame.key.c])
-
-
-def save_as_micro_manager(path, image, said, byteorder=">"):
-    """Micro-Manager's separate image files go through ImageJ's FileSaver: metadata as info text, pixels last."""
-    path.parent.mkdir(exist_ok=True)
-    tifffile.imwrite(path, image, imagej=True, byteorder=byteorder, metadata={"Info": json.dumps(said)})
-
-
-@pytest.mark.parametrize("byteorder", [">", "<"])
-def test_micro_manager_2_image_files_tell_all_they_know(tmp_path, byteorder):
-    """Channel names come from metadata.txt, which is open until the end; the rest from the images themselves."""
-    folder = tmp_path / "run_1" / "Pos0"
-    said = {
-        "PixelSizeUm": 0.11,
-        "Exposure-ms": 20,
-        "Camera": "Andor",
-        "ReceivedTime": "2026-11-20 19:21:22.009 +0100",
-        "ElapsedTime-ms": 1500.5,
-    }
-    with watching(tmp_path) as sink:
-        folder.mkdir(parents=True)
-        summary = json.dumps({"ChNames": ["DAPI", "FITC"], "Slices": 1}, indent=2)
-        (folder / "metadata.txt").write_text('{\n"Summary": ' + summary + ',\n"Coords-img": {')
-        for number in range(6):
-            t, c = divmod(number, 2)
-            name = f"img_channel{c:03d}_position000_time{t:09d}_z000.tif"
-            save_as_micro_manager(folder / name, FRAMES[number], said, byteorder)
-            sink.wait_frames(number + 1)
-    assert sink.keys == [(t, c, 0, 0) for t in range(3) for c in range(2)]
-    assert sink.series[-1].channels == ("DAPI", "FITC")
-    assert sink.series[0].pixel_size_um == 0.11
-    frame = sink.frames[3]
-    np.testing.assert_array_equal(frame.pixels, FRAMES[3])
-    assert frame.exposure_ms == 20
-    assert frame.metadata["camera"] == "Andor"
-    assert frame.metadata["elapsed_ms"] == 1500.5
-    assert frame.metadata["taken_ns"] == 1795198882009000000
-    assert not sink.rejected
-
-
-def test_micro_manager_14_image_files_tell_all_they_know(tmp_path):
-    said = {"PixelSizeUm": 0.5, "Exposure-ms": 7, "Channel": "Cy5", "FrameIndex": 9, "SliceIndex": 9}
-    for position in ("1-Pos_000_000", "1-Pos_000_001"):
-        for t in range(2):
-            path = tmp_path / position / f"img_{t:09d}_Cy5_000.tif"
-            save_as_micro_manager(path, FRAMES[t], said)
-    sink = once(tmp_path)
-    assert sink.keys == [(t, 0, 0, p) for p in range(2) for t in range(2)]
-    assert sink.series[0].channels == ("Cy5",)
-    assert sink.series[0].pixel_size_um == 0.5
-    assert sink.frames[0].exposure_ms == 7
-
-
-def test_info_of_other_programs_means_nothing(tmp_path):
-    save_as_micro_manager(
-        tmp_path / "cell.tif", FRAMES[0], {"FrameIndex": 3, "Exposure-ms": 7, "Axes": {"q": 3}}
-    )
-    save_as_micro_manager(tmp_path / "stack.tif", FRAMES[1:4], {"FrameIndex": 3})
-    sink = once(tmp_path)
-    assert sink.keys == [(0, 0, 0, 0), (1, 0, 0, 0), (1, 1, 0, 0), (1, 2, 0, 0)]
-    assert sink.frames[0].exposure_ms is None
-
-
-@pytest.mark.realdata
-def test_micro_manager_stacks_replayed_as_they_are_written(tmp_path, data_dir):
-    """A preallocated stack, page by page: each image counts once its metadata, written last, are there."""
-    packed = data_dir / "micromanager" / "MM14_ometiff_4pos_T2Z2C2"
-    names = sorted(path.name.removesuffix(".gz") for path in packed.glob("*.gz"))
-    data = {name: gzip.decompress((packed / f"{name}.gz").read_bytes()) for name in names}
-    pages = {}
-    for name in names:
-        with tifffile.TiffFile(io.BytesIO(data[name])) as tif:
-            pages[name] = [
-                (p.offset, p.tags[51123].valueoffset + p.tags[51123].count, p.asarray()) for p in tif.pages
-            ]
-    with watching(tmp_path) as sink:
-        done = 0
-        for name in names[:2]:
-            with (tmp_path / name).open("wb", buffering=0) as file:
-                # Until the stack is closed, the link of its last page leads to zeros.
-                file.truncate(len(data[name]))
-                file.write(data[name][: pages[name][0][0]])
-                for number, (start, end, _) in enumerate(pages[name]):
-                    middle = (start + end) // 2
-                    file.seek(start)
-                    file.write(data[name][start:middle])
-                    time.sleep(0.03)
-                    assert len(sink.frames) == done
-                    file.write(data[name][middle:end])
-                    done += 1
-                    sink.wait_frames(done)
-                    assert sink.frames[-1].metadata["page"] == number
-                file.seek(0)
-                file.write(data[name])
-        time.sleep(0.3)
-    assert len(sink.frames) == done == len(set(sink.keys))
-    for frame in sink.frames:
-        np.testing.assert_array_equal(frame.pixels, pages[frame.metadata["name"]][frame.metadata["page"]][2])
-    assert {key[:3] for key in sink.keys} == {(t, c, z) for t in range(2) for c in range(2) for z in range(2)}
-    assert sink.series[-1].channels == ("Cy5", "DAPI")
-    assert sink.frames[0].exposure_ms == 25
-    assert not sink.rejected

@@ -1,94 +1,22 @@
 """NDTiff data sets, followed while another process writes them and read when they are finished."""
 
 import contextlib
-import importlib.util
 import json
 import shutil
 import subprocess
 import sys
-import threading
 import time
-from pathlib import Path
 
+import ndtiff_writer as writers
 import numpy as np
 import pytest
-
-from quietscope.adapters.folder import FolderSource
-from quietscope.config.sources import FolderSettings
-
-SCRIPT = Path(__file__).parents[1] / "ndtiff_writer.py"
-_spec = importlib.util.spec_from_file_location("ndtiff_writer", SCRIPT)
-writers = importlib.util.module_from_spec(_spec)
-_spec.loader.exec_module(writers)
-
-
-class Taken:
-    """A sink that keeps everything."""
-
-    def __init__(self):
-        self.series, self.frames, self.rejected = [], [], []
-        self.changed = threading.Condition()
-
-    def start(self, series):
-        self.series.append(series)
-
-    def submit(self, frame):
-        assert self.series
-        with self.changed:
-            self.frames.append(frame)
-            self.changed.notify_all()
-        return True
-
-    def reject(self, name, reason, detail):
-        with self.changed:
-            self.rejected.append((name, reason, detail))
-            self.changed.notify_all()
-
-    def wait_frames(self, count, timeout=90):
-        with self.changed:
-            assert self.changed.wait_for(lambda: len(self.frames) >= count, timeout), (
-                len(self.frames),
-                self.rejected,
-            )
-
-    @property
-    def keys(self):
-        return [tuple(frame.key) for frame in self.frames]
-
-
-@contextlib.contextmanager
-def watching(folder, **settings):
-    """Watch a folder in a thread until the block ends."""
-    sink, stop, errors = Taken(), threading.Event(), []
-    source = FolderSource(FolderSettings(path=folder, **{"poll_s": 0.2, **settings}))
-
-    def run():
-        try:
-            source.run(sink, stop)
-        except BaseException as error:  # noqa: BLE001 - shown by the test
-            errors.append(error)
-
-    thread = threading.Thread(target=run)
-    thread.start()
-    try:
-        yield sink
-    finally:
-        stop.set()
-        thread.join(60)
-    assert not errors, errors
-
-
-def once(folder, **settings):
-    """Take what is in a folder."""
-    sink, stop = Taken(), threading.Event()
-    FolderSource(FolderSettings(path=folder, follow=False, **settings)).run(sink, stop)
-    return sink
+from watched_folder import once, watching
 
 
 @contextlib.contextmanager
 def writing(kind, folder, **options):
     """Let another process write a data set; killed at the end if it still runs."""
-    command = [sys.executable, str(SCRIPT), kind, str(folder), json.dumps(options)]
+    command = [sys.executable, writers.__file__, kind, str(folder), json.dumps(options)]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
     try:
         yield process

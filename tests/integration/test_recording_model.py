@@ -3,15 +3,14 @@
 ``QUIETSCOPE_FUZZ=100`` makes all of it a hundred times as long.
 """
 
-import importlib.util
 import os
 import shutil
 import sqlite3
-import sys
 import tempfile
 import threading
 from pathlib import Path
 
+import fuzz
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, settings
@@ -204,22 +203,11 @@ Recording.TestCase.settings = settings(
 test_the_recording_path_is_a_dictionary_that_survives = Recording.TestCase
 
 
-@pytest.fixture(scope="module")
-def fuzzer():
-    path = Path(__file__).resolve().parents[1] / "benchmarks" / "fuzz.py"
-    spec = importlib.util.spec_from_file_location("quietscope_fuzz", path)
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module
-    spec.loader.exec_module(module)
-    yield module
-    del sys.modules[spec.name]
-
-
 @pytest.mark.parametrize(
     ("what", "count"), [("wire", 3000), ("tiff", 600), ("ndtiff", 600), ("settings", 400)]
 )
-def test_what_comes_from_outside_is_refused_or_right(fuzzer, what, count):
-    outcomes, bad = fuzzer.fuzz(what, count * TIMES)
+def test_what_comes_from_outside_is_refused_or_right(what, count):
+    outcomes, bad = fuzz.fuzz(what, count * TIMES)
     assert bad == []
     assert outcomes["taken"] > count // 50
     assert outcomes["refused"] > count // 50

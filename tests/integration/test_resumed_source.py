@@ -1,6 +1,5 @@
 """A recorder that is killed while it follows a folder, and started again: every frame once, none wrong."""
 
-import importlib.util
 import json
 import os
 import queue
@@ -10,6 +9,7 @@ import sys
 import time
 from pathlib import Path
 
+import ndtiff_writer as writers
 import numpy as np
 import pytest
 import tifffile
@@ -19,11 +19,6 @@ from quietscope.config.loader import load_settings, settings_to_toml
 from quietscope.daemon.child import Child
 from quietscope.daemon.ledger_reader import LedgerReader
 from quietscope.daemon.runfolder import RunFolder
-
-SCRIPT = Path(__file__).parents[1] / "ndtiff_writer.py"
-_spec = importlib.util.spec_from_file_location("ndtiff_writer", SCRIPT)
-writers = importlib.util.module_from_spec(_spec)
-_spec.loader.exec_module(writers)
 
 
 class Recorders:
@@ -42,6 +37,7 @@ class Recorders:
         self.events: queue.SimpleQueue[dict] = queue.SimpleQueue()
         command = ["recorder", str(self.run.root), *arguments]
         self.child = Child("recorder", command, self.events, self.run.child_errors("recorder"))
+        self.wait("ready")  # only then its ledger has tables
 
     def wait(self, event: str, timeout_s: float = 60.0) -> dict:
         deadline = time.monotonic() + timeout_s
@@ -103,7 +99,7 @@ def test_a_killed_follower_misses_nothing_of_a_growing_data_set(recorders, tmp_p
     one.start()
     one.wait("ready")
     with subprocess.Popen(
-        [sys.executable, str(SCRIPT), kind, str(folder / "cell"), json.dumps(options)]
+        [sys.executable, writers.__file__, kind, str(folder / "cell"), json.dumps(options)]
     ) as writer:
         try:
             one.kill_at(60)

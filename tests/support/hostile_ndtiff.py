@@ -1,11 +1,11 @@
 """NDTiff data sets that are torn, damaged or made up, and what a reader may take from them."""
 
-import importlib.util
 import struct
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import ndtiff_writer as writers
 import numpy as np
 from mutation import mutated
 
@@ -14,12 +14,6 @@ from quietscope.adapters.ndtiff import INDEX_NAME, AxisMap, DataSets, IndexTail
 from quietscope.adapters.timeline import Timeline
 
 __all__ = ["check_ndtiff", "taken_from"]
-
-_spec = importlib.util.spec_from_file_location(
-    "ndtiff_writer", Path(__file__).parents[1] / "ndtiff_writer.py"
-)
-writers = importlib.util.module_from_spec(_spec)
-_spec.loader.exec_module(writers)
 
 NESTED = b"[" * 30_000
 TEXTS = (

@@ -1,22 +1,15 @@
 """The index of a data set in every state in which a reader may find it."""
 
-import importlib.util
 import itertools
 import struct
-from pathlib import Path
 
+import ndtiff_writer as writers
 import pytest
 
 from quietscope.adapters.mm_metadata import MMFacts
 from quietscope.adapters.ndtiff import IndexTail, is_stack
 from quietscope.adapters.ndtiff.stacks import next_stack
 from quietscope.adapters.timeline import Timeline
-
-_spec = importlib.util.spec_from_file_location(
-    "ndtiff_writer", Path(__file__).parents[1] / "ndtiff_writer.py"
-)
-writers = importlib.util.module_from_spec(_spec)
-_spec.loader.exec_module(writers)
 
 
 @pytest.fixture(scope="module")
