@@ -30,6 +30,9 @@ class Contender:
         Texts ``KEY=VALUE`` that change settings.
     profile
         Shipped settings to start from.
+    inverted
+        Whether the scale of each tile is taken back before tiles are blended; False only for comparisons with code
+        that does not.
 
     Raises
     ------
@@ -41,6 +44,7 @@ class Contender:
     method: str
     changes: tuple[str, ...] = ()
     profile: str | None = None
+    inverted: bool = True
 
     def __post_init__(self) -> None:
         if self.method not in BASELINES and self.method not in _METHODS:

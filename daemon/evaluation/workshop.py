@@ -4,7 +4,7 @@ import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -16,6 +16,7 @@ from quietscope.config import ModelError, Settings
 from quietscope.daemon.evaluation.case import Case
 from quietscope.daemon.evaluation.contender import Contender
 from quietscope.daemon.evaluation.costs import MemoryPeak, giga_macs
+from quietscope.daemon.evaluation.uninverted import UninvertedDenoiser
 from quietscope.daemon.training_job import TimeBudget
 from quietscope.models import noise2noise
 from quietscope.models.baselines import BASELINES
@@ -99,7 +100,10 @@ class Workshop:
             self._last = None
             self._figures = _train(case, contender.method, settings, path)
             self._last = job
-        return _tool(Denoiser(path, settings.tiling, settings.runtime), self._figures)
+        tool = _tool(Denoiser(path, settings.tiling, settings.runtime), self._figures)
+        if contender.inverted:
+            return tool
+        return replace(tool, denoise=UninvertedDenoiser(path, settings).denoise, without_line=None)
 
 
 def _train(case: Case, method: str, settings: Settings, path: Path) -> dict[str, float]:

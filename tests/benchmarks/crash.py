@@ -3,9 +3,9 @@
 Run ``python tests/benchmarks/crash.py --seeds 200 [--first 0] [--jobs 1] [--json FILE]``. Each seed chooses a victim,
 a moment, and whether the run has room in memory or has to spool; a sender feeds frames whose pixels follow from their
 keys and notes which are acknowledged. Every third seed lets the series end whenever its frames are sent, so that the
-kill may meet the finish, or come too late; the others hold the end back until the kill. After ``quietscope resume`` (killed once itself in every ninth seed) every
-acknowledged frame must be there with its pixels, the ledger must balance, and ``quietscope verify`` must find nothing.
-Exit status 0 if that holds for every seed.
+kill may meet the finish, or come too late; the others hold the end back until the kill. After ``quietscope resume``
+(killed once itself in every ninth seed) every acknowledged frame must be there with its pixels, the ledger must
+balance, and ``quietscope verify`` must find nothing. Exit status 0 if that holds for every seed.
 """
 
 import argparse

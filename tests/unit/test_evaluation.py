@@ -2,6 +2,7 @@
 
 import csv
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -145,6 +146,21 @@ def test_contenders_are_trained_exported_and_used_again_for_other_tiles(moving):
         assert first.denoise(moving.frames[0]).shape == (96, 96)
         other = workshop.make(moving, Contender("other", "adaptive-sn2n", (*FEW, "training.seed=1")))
         assert other.figures["train_s"] != first.figures["train_s"]
+
+
+def test_tiles_that_are_not_inverted_stretch_the_empty_ones_and_still_have_grey_levels():
+    scene = np.full((96, 96), 100.0, np.float32)
+    scene[:, 64:] = 1000
+    frames = [np.random.default_rng(seed).poisson(scene).astype(np.uint16) for seed in range(3)]
+    changes = ("adaptive_sn2n.normalisation=minmax", "tiling.tile=32", "tiling.overlap=0", *FEW)
+    contender = Contender("patch-wise", "adaptive-sn2n", changes)
+    case = Case("half empty", frames[:2], frames[2:])
+    with Workshop() as workshop:
+        inverted = workshop.make(case, contender).denoise(frames[2])
+        released = workshop.make(case, replace(contender, inverted=False)).denoise(frames[2])
+    empty = np.s_[:, :60]
+    assert released[empty].std() > 3 * inverted[empty].std()
+    assert released.mean() == pytest.approx(frames[2].mean(), rel=1e-3)
 
 
 def test_the_users_settings_go_over_those_of_a_contender(moving):

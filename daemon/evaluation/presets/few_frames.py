@@ -17,14 +17,16 @@ _SECONDS = (5, 10, 20, 40, 80, 160)
 _FRAMES = (1, 2, 5, 10, 20)
 _LATER = 20
 _NETWORKS = {
+    "no stem": ("adaptive_sn2n.stem=1",),
+    "no filter": ("adaptive_sn2n.residual=pixel",),
+    "no stem, no filter": ("adaptive_sn2n.stem=1", "adaptive_sn2n.residual=pixel"),
     "base 8": ("adaptive_sn2n.base_channels=8",),
     "base 32": ("adaptive_sn2n.base_channels=32",),
     "2 levels": ("adaptive_sn2n.levels=2",),
+    "2 levels, base 32": ("adaptive_sn2n.levels=2", "adaptive_sn2n.base_channels=32"),
     "4 levels": ("adaptive_sn2n.levels=4",),
-    "pixel-unshuffle 2": ("adaptive_sn2n.stem=2",),
-    "pixel-unshuffle 2, base 32": ("adaptive_sn2n.stem=2", "adaptive_sn2n.base_channels=32"),
-    "learning rate 0.001": ("adaptive_sn2n.learning_rate=0.001",),
-    "learning rate 0.004": ("adaptive_sn2n.learning_rate=0.004",),
+    "learning rate halved": ("adaptive_sn2n.learning_rate=0.001",),
+    "learning rate doubled": ("adaptive_sn2n.learning_rate=0.004",),
     "batch 8": ("adaptive_sn2n.batch=8",),
 }
 
