@@ -1,13 +1,18 @@
-"""Which frame is denoised next: the newest first, and when there is no new one, the oldest that is still missing.
+"""Which frame is denoised next: what has just come first, and when nothing has, the oldest that is still missing.
+
+While the processor keeps up, frames are shown in the order in which they came, each of them. Once one has waited for
+longer than `_IN_ORDER_S`, the newest of its channel goes first and those before it are filled in later: viewers never
+fall behind by more than that. (The recorder announces frames in groups, whose members come at the same moment.)
 
 The ledger alone knows what is missing ("raw without denoised"); announcements only make the newest frames known
 sooner, and one that gets lost costs nothing but time.
 """
 
 import time
-from collections import deque
+from collections import defaultdict, deque
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from quietscope.adapters.frame import FrameKey
 from quietscope.daemon.ledger_reader import PendingFrame
@@ -16,6 +21,8 @@ __all__ = ["Work", "WorkQueue"]
 
 _BATCH = 128
 _RECHECK_S = 1.0
+_IN_ORDER_S = 0.1
+_MOST_FRESH = 1000
 
 Fetch = Callable[[tuple[int, ...], int, int], list[PendingFrame]]
 
@@ -29,12 +36,19 @@ class Work:
     key, received_ns
         The frame.
     newest
-        Whether it was the newest of its channel when it was taken (else it is back-filled).
+        Whether it was taken as it came (else it is back-filled).
     """
 
     key: FrameKey
     received_ns: int
     newest: bool
+
+
+class _Fresh(NamedTuple):
+    """A frame that has just come, and since when it waits, seconds."""
+
+    since: float
+    frame: PendingFrame
 
 
 class WorkQueue:
@@ -44,11 +58,14 @@ class WorkQueue:
     ----------
     fetch
         ``fetch(channels, after, limit)`` gives pending frames from the ledger, oldest first, with id above `after`.
+    clock
+        Seconds; never goes back.
     """
 
-    def __init__(self, fetch: Fetch) -> None:
+    def __init__(self, fetch: Fetch, clock: Callable[[], float] = time.monotonic) -> None:
         self._fetch = fetch
-        self._newest: dict[int, PendingFrame] = {}
+        self._clock = clock
+        self._fresh: dict[int, deque[_Fresh]] = defaultdict(lambda: deque(maxlen=_MOST_FRESH))
         self._served: dict[int, int] = {}
         self._turn = 0
         self._taken: set[FrameKey] = set()
@@ -60,11 +77,12 @@ class WorkQueue:
 
     def announce(self, key: FrameKey, received_ns: int) -> None:
         """A raw frame is in the store."""
-        self._newest[key.c] = PendingFrame(0, key, received_ns)
+        self._fresh[key.c].append(_Fresh(self._clock(), PendingFrame(0, key, received_ns)))
 
     def recall(self, key: FrameKey, received_ns: int) -> None:
         """A frame that was shown already is to be shown once more, unless a newer one waits."""
-        self._newest.setdefault(key.c, PendingFrame(0, key, received_ns))
+        if not self._fresh[key.c]:
+            self.announce(key, received_ns)
 
     def settle(self, key: FrameKey) -> None:
         """The ledger knows what became of a frame that was taken."""
@@ -74,18 +92,24 @@ class WorkQueue:
             self._settled.add(key)
 
     def newest(self, channels: Collection[int]) -> Work | None:
-        """Newest frame that has not been taken; the channel that was served longest ago goes first."""
-        waiting = [c for c in self._newest if c in channels]
-        if not waiting:
-            return None
-        channel = min(waiting, key=lambda c: self._served.get(c, 0))
-        self._turn += 1
-        self._served[channel] = self._turn
-        frame = self._newest.pop(channel)
-        if frame.key in self._taken:
-            return self.newest(channels)
-        self._taken.add(frame.key)
-        return Work(frame.key, frame.received_ns, newest=True)
+        """Frame to be shown next, not taken yet; the channel that was served longest ago goes first."""
+        while waiting := [c for c, frames in self._fresh.items() if frames and c in channels]:
+            channel = min(waiting, key=lambda c: self._served.get(c, 0))
+            self._turn += 1
+            self._served[channel] = self._turn
+            frame = self._next(self._fresh[channel])
+            if frame.key not in self._taken:
+                self._taken.add(frame.key)
+                return Work(frame.key, frame.received_ns, newest=True)
+        return None
+
+    def _next(self, fresh: deque[_Fresh]) -> PendingFrame:
+        """Take the oldest while it has not waited for too long, else the newest alone."""
+        if self._clock() - fresh[0].since > _IN_ORDER_S:
+            newest = fresh.pop()
+            fresh.clear()
+            return newest.frame
+        return fresh.popleft().frame
 
     def oldest(self, channels: Collection[int]) -> Work | None:
         """Oldest frame of `channels` that is still missing."""

@@ -16,92 +16,23 @@ import argparse
 import json
 import os
 import statistics
-import threading
 import time
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import psutil
+from wire_run import WireCamera, WireRun
 
-from quietscope.adapters.control import ControlClient
 from quietscope.adapters.frame import FrameKey
-from quietscope.adapters.ingest import IngestClient
 from quietscope.adapters.simulator import Simulator
-from quietscope.config.loader import load_settings
 from quietscope.config.sources import SimulatorSettings
-from quietscope.daemon.engine import Engine
 from quietscope.daemon.ledger_reader import LedgerReader
 
 SHARE = 0.6
-IN_HAND = 40
-"""Frames that wait for the denoiser at most."""
 
 
-class Camera(threading.Thread):
-    """Delivers frames at `rate` per second; 0 keeps the denoiser's queue from running dry."""
-
-    def __init__(self, run: "Run", frames: list[np.ndarray]) -> None:
-        super().__init__(name="camera")
-        self.rate = 0.0
-        self.done = threading.Event()
-        self._run, self._frames = run, frames
-
-    def run(self) -> None:
-        """Deliver until `done`."""
-        side = self._frames[0].shape
-        series = {
-            "height": side[0],
-            "width": side[1],
-            "dtype": "uint16",
-            "channels": ["a"],
-            "source": "benchmark",
-        }
-        with IngestClient(self._run.addresses["ingest"], sender="benchmark") as client:
-            client.send("series", series=series)
-            t, due = 0, time.monotonic()
-            with LedgerReader(self._run.root / "ledger.db") as ledger:
-                while not self.done.is_set():
-                    if self.rate:
-                        due = max(due + 1 / self.rate, time.monotonic() - 0.5)
-                        time.sleep(max(0.0, due - time.monotonic()))
-                    elif ledger.pending_count() > IN_HAND:
-                        time.sleep(0.05)
-                        continue
-                    client.send_frame(FrameKey(t), self._frames[t % len(self._frames)])
-                    t += 1
-            client.send("end")
-            client.flush(60.0)
-
-
-class Run:
-    """A run in this process, as `quietscope run` does it."""
-
-    def __init__(self, out: Path, changes: list[str]) -> None:
-        settings = load_settings(overrides=[f"out={out}", "source.kind=wire", *changes])
-        self.live = threading.Event()
-        self.engine = Engine(settings, on_event=self._hear)
-        self.root = self.engine.run_folder.root
-        self.thread = threading.Thread(target=self._go, name="engine")
-        self.thread.start()
-        while not self.addresses.get("publish"):
-            time.sleep(0.1)
-        self.control = ControlClient(self.addresses["control"])
-
-    @property
-    def addresses(self) -> dict[str, Any]:
-        """What the run says about itself."""
-        return self.engine.run_folder.addresses()
-
-    def _hear(self, event: dict[str, Any]) -> None:
-        if event["event"] == "model_live":
-            self.live.set()
-
-    def _go(self) -> None:
-        self.ending = self.engine.run()
-
-
-def begin_training(run: Run) -> psutil.Process:
+def begin_training(run: WireRun) -> psutil.Process:
     """Begin a training, and wait until it makes steps."""
     answer = run.control.ask("retrain")
     if not answer.ok:
@@ -120,7 +51,7 @@ def watch(ledger: LedgerReader, seconds: float) -> tuple[float, list[float]]:
     return rate, [(shown - came) / 1e6 for _, came, shown in ledger.live_publications(after=last)]
 
 
-def measure(run: Run, camera: Camera, load: str, rounds: int, seconds: float) -> dict[str, Any]:
+def measure(run: WireRun, camera: WireCamera, load: str, rounds: int, seconds: float) -> dict[str, Any]:
     """Pairs without and with training, in an order that changes."""
     rates: dict[str, list[float]] = {"without": [], "with": []}
     delays: dict[str, list[float]] = {"without": [], "with": []}
@@ -176,19 +107,17 @@ def main() -> None:
         SimulatorSettings(height=asked.side, width=asked.side, photons=50.0, channels=("mitochondria",))
     )
     frames = [simulator.pixels(FrameKey(t)) for t in range(24)]
-    run = Run(asked.out, asked.set)
-    camera = Camera(run, frames)
+    run = WireRun(asked.out, asked.set)
+    camera = WireCamera(run, [frames])
     camera.rate = 2.0
     camera.start()
     try:
-        run.live.wait(600)
+        run.wait_until_live(1)
         camera.rate = 0.0
         time.sleep(5)
         print(json.dumps(measure(run, camera, asked.load, asked.rounds, asked.seconds), indent=1))
     finally:
-        camera.done.set()
-        camera.join()
-        run.thread.join()
+        camera.stop()
     print(json.dumps({"faults": run.ending.faults}))
 
 

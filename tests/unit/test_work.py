@@ -19,20 +19,53 @@ class Ledger:
         self.pending = {i: k for i, k in self.pending.items() if k != key}
 
 
+def _take(work, channels=(0,)):
+    taken = []
+    while (item := work.newest(channels)) is not None:
+        assert item.newest
+        taken.append(item.key.t)
+    return taken
+
+
+def test_what_comes_is_taken_in_order_while_it_does_not_wait_long():
+    now = [0.0]
+    work = WorkQueue(Ledger([]), clock=lambda: now[0])
+    for t in range(3):
+        work.announce(FrameKey(t), 0)
+    now[0] += 0.09
+    assert _take(work) == [0, 1, 2]
+    work.announce(FrameKey(3), 0)
+    work.announce(FrameKey(3), 0)
+    assert _take(work) == [3], "a frame is taken once"
+
+
 def test_newest_first_then_oldest():
     keys = [FrameKey(t) for t in range(5)]
-    work = WorkQueue(Ledger(keys))
+    now = [0.0]
+    work = WorkQueue(Ledger(keys), clock=lambda: now[0])
     for key in keys:
         work.announce(key, 0)
-    first = work.newest({0})
-    assert first is not None
-    assert (first.key.t, first.newest) == (4, True)
-    assert work.newest({0}) is None
+        now[0] += 0.03
+    assert _take(work) == [4], "the first has waited for too long"
     order = []
     while (item := work.oldest({0})) is not None:
         assert not item.newest
         order.append(item.key.t)
     assert order == [0, 1, 2, 3], "the newest was taken already and is not made twice"
+
+
+def test_a_slow_processor_does_not_fall_behind():
+    now = [0.0]
+    work = WorkQueue(Ledger([]), clock=lambda: now[0])
+    delays = []
+    for t in range(500):
+        work.announce(FrameKey(t), int(now[0] * 1e9))
+        now[0] += 0.01
+        if t % 3 == 0:
+            item = work.newest({0})
+            assert item is not None
+            delays.append(now[0] - item.received_ns / 1e9)
+    assert max(delays) < 0.15
 
 
 def test_channels_take_turns():
