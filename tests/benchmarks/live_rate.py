@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import psutil
 from wire_run import WireCamera, WireRun
 
 from quietscope.adapters.frame import FrameKey
@@ -73,13 +74,24 @@ def rest(camera: WireCamera, ledger: LedgerReader) -> None:
         time.sleep(0.2)
 
 
-def at_rate(camera: WireCamera, ledger: LedgerReader, rate: float, seconds: float) -> dict[str, Any]:
+def cpu_seconds(processes: dict[str, psutil.Process]) -> np.ndarray:
+    """Processor time of each process so far."""
+    return np.array([sum(process.cpu_times()[:2]) for process in processes.values()])
+
+
+def at_rate(
+    camera: WireCamera,
+    ledger: LedgerReader,
+    processes: dict[str, psutil.Process],
+    rate: float,
+    seconds: float,
+) -> dict[str, Any]:
     """Deliver at a rate; what came of it."""
     camera.rate = rate
     time.sleep(SETTLE_S)
-    first = ledger.newest_id(0)
+    first, used = ledger.newest_id(0), cpu_seconds(processes)
     time.sleep(seconds)
-    last = ledger.newest_id(0)
+    last, used = ledger.newest_id(0), cpu_seconds(processes) - used
     rest(camera, ledger)
     rows = [row for row in ledger.live_publications(after=first) if row[0] <= last]
     delays = [(shown - came) / 1e6 for _, came, shown in rows]
@@ -90,6 +102,7 @@ def at_rate(camera: WireCamera, ledger: LedgerReader, rate: float, seconds: floa
         "p50_ms": p50,
         "p99_ms": p99,
         "p99_intervals": None if p99 is None else p99 * rate / 1e3,
+        "cores": dict(zip(processes, (used / seconds).round(2).tolist(), strict=True)),
     }
 
 
@@ -122,11 +135,13 @@ def main() -> None:
     try:
         run.wait_until_live(asked.channels)
         alone = Alone(run, channels)
+        alive = {"camera": os.getpid(), "viewer": viewer.pid, **run.engine.run_folder.alive()}
+        processes = {name: psutil.Process(pid) for name, pid in alive.items()}
         with LedgerReader(run.root / "ledger.db") as ledger:
             for share in SHARES * asked.rounds:
                 rest(camera, ledger)
                 own = alone.rate()
-                found = at_rate(camera, ledger, share * own, asked.seconds)
+                found = at_rate(camera, ledger, processes, share * own, asked.seconds)
                 rounds.append({"share": share, "own_per_s": own, **found})
                 print(json.dumps(rounds[-1]), flush=True)
     finally:
