@@ -12,7 +12,8 @@ from quietscope.adapters.ingest import IngestClient
 from quietscope.adapters.ome_zarr import StoreReader
 from quietscope.config import QuietscopeError, RunError, Settings
 from quietscope.config.faultpoints import reach
-from quietscope.daemon.ledger_reader import LedgerReader, ModelVerdict
+from quietscope.daemon.ledger_facts import ModelVerdict
+from quietscope.daemon.ledger_reader import LedgerReader
 from quietscope.daemon.newest_frames import Chosen, NewestFrames
 from quietscope.daemon.parent import Parent, ParentGoneError
 from quietscope.daemon.priority import step_back

@@ -16,7 +16,8 @@ from quietscope.adapters.ome_zarr import StoreReader
 from quietscope.config import QuietscopeError, RunError, Settings
 from quietscope.config.faultpoints import reach
 from quietscope.daemon.earlier_model import EarlierModels
-from quietscope.daemon.ledger_reader import LedgerReader, PendingFrame
+from quietscope.daemon.ledger_facts import PendingFrame
+from quietscope.daemon.ledger_reader import LedgerReader
 from quietscope.daemon.parent import Parent, ParentGoneError
 from quietscope.daemon.runfolder import RunFolder
 from quietscope.daemon.training_frames import HELD_OUT, LOOK_AT

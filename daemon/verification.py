@@ -13,7 +13,8 @@ from typing import Literal, NamedTuple
 from quietscope.adapters.frame import FrameKey
 from quietscope.adapters.ome_zarr import KINDS, Kind, StoreReader, litter, plane_files
 from quietscope.config import QuietscopeError, StoreError
-from quietscope.daemon.ledger_reader import KeptFrame, LedgerReader
+from quietscope.daemon.ledger_facts import KeptFrame
+from quietscope.daemon.ledger_reader import LedgerReader
 from quietscope.daemon.runfolder import RunFolder
 
 __all__ = ["Finding", "FindingKind", "Verification", "verify"]
