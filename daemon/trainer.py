@@ -16,6 +16,7 @@ from quietscope.adapters.ome_zarr import StoreReader
 from quietscope.config import QuietscopeError, RunError, Settings
 from quietscope.config.faultpoints import reach
 from quietscope.daemon.earlier_model import EarlierModels
+from quietscope.daemon.judgement import Judgement
 from quietscope.daemon.ledger_facts import PendingFrame
 from quietscope.daemon.ledger_reader import LedgerReader
 from quietscope.daemon.parent import Parent, ParentGoneError
@@ -156,7 +157,7 @@ class Trainer:
             record_verdict(judgement, figures, channel, self._run, self._client)
 
     def _train(self, channel: int) -> None:
-        from quietscope.daemon.training_job import Judgement, TrainingJob
+        from quietscope.daemon.training_job import TrainingJob
 
         reach("trainer.train")
         self._done.add(channel)
