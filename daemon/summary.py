@@ -116,7 +116,8 @@ def summarise(run: RunFolder, ending: Ending, truth: TruthSource | None) -> Summ
         }
         if truth is not None and stored:
             figures |= _quality(run, ledger, truth)
-    return Summary(figures, tuple(_faults(figures, counts, ending)))
+    faults = _faults(figures, counts, ending)
+    return Summary({**figures, "faults": faults}, tuple(faults))
 
 
 def _faults(figures: Mapping[str, Any], counts: Mapping[str, int], ending: Ending) -> list[str]:

@@ -44,6 +44,7 @@ SUMMARY_KEYS = {
     "provider",
     "store",
     "exit_reason",
+    "faults",
 }
 TRUTH_KEYS = {"psnr_raw", "psnr_denoised", "slope"}
 SMALL = [
