@@ -127,8 +127,13 @@ class TrainingJob:
         export_onnx(trained, self._path)
         return self._path, trained
 
-    def adopt(self) -> Path:
+    def adopt(self) -> tuple[Path, Path]:
         """Copy the model that ``training.model`` names, instead of training one.
+
+        Returns
+        -------
+        tuple
+            The copy, and the file it was taken from.
 
         Raises
         ------
@@ -149,7 +154,7 @@ class TrainingJob:
         except OSError as error:
             msg = f"the model {source} cannot be copied to {self._path}: {error.strerror}; check both folders"
             raise ModelError(msg) from error
-        return self._path
+        return self._path, source
 
     def judge(
         self,
@@ -179,7 +184,14 @@ class TrainingJob:
         denoiser = ready.denoiser
         ordered, times = place_by_place(frames, keys)
         # one or two frames say less about the noise than those that the model was trained on
-        calibration = _calibration(denoiser) if len(frames) < _FEW else None
+        known = _calibration(denoiser) if len(frames) < _FEW else None
+        calibration = known or calibrate(ordered)
+        # what a training has found on the frames it was given says more
+        noise = (
+            {"noise": calibration.words, **calibration.figures}
+            if trained is None
+            else {"noise": trained.words, **trained.figures}
+        )
 
         def ask(model: Denoiser, parity: float | None) -> Verdict:
             return judge(
@@ -198,13 +210,13 @@ class TrainingJob:
             "method": denoiser.metadata.get("method"),
             "held_out": held_out,
             **ready.figures,
-            **({} if trained is None else {"noise": trained.words, **trained.figures}),
+            **noise,
             **verdict.figures,
         }
-        known = (
+        remarks = (
             () if held_out else ("it was judged on frames that it was trained on, since there are no others",)
         )
-        reason = "; ".join((*verdict.reasons, *known))
+        reason = "; ".join((*verdict.reasons, *remarks))
         return Judgement(denoiser.model_id, path, verdict.accepted, reason, figures)
 
     def trust_reference(self, path: Path, frames: Sequence[NDArray[Any]]) -> dict[str, Any]:

@@ -36,6 +36,7 @@ SUMMARY_KEYS = {
     "fps",
     "latency_ms",
     "training_s",
+    "models",
     "earlier_models",
     "psnr_raw",
     "psnr_denoised",
