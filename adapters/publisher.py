@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
-from typing import NamedTuple, Self
+from typing import Self
 
 import numpy as np
 import zmq
@@ -14,6 +14,7 @@ import zmq
 from quietscope.adapters.doorkeeper import Doorkeeper
 from quietscope.adapters.endpoints import bind
 from quietscope.adapters.frame import FrameKey, Pixels, Series
+from quietscope.adapters.late_viewers import LateViewers, Message
 from quietscope.adapters.wire import INFO_TOPIC, encode, frame_topic
 from quietscope.adapters.wire_headers import (
     EndHeader,
@@ -39,16 +40,6 @@ _SUBSCRIPTIONS_AT_ONCE = 1000
 
 _LONGEST_SUBSCRIPTION = 1024
 """A viewer that sends more is cut off."""
-
-_REPEAT_ORDER = {"info": 0, "denoised": 1, "preview": 2, "raw": 3, "trust": 4}
-"""Order in which a late viewer gets what it missed."""
-
-
-class _Kept(NamedTuple):
-    """The last message of a topic."""
-
-    header: StartHeader | FrameHeader | EndHeader
-    pixels: Pixels | None
 
 
 class Publisher:
@@ -88,10 +79,8 @@ class Publisher:
         self._id = uuid.uuid4().hex
         self._sequences: Counter[bytes] = Counter()
         self._kinds: Counter[FrameKind] = Counter()
-        self._kept: dict[bytes, _Kept] = {}
-        self._end: _Kept | None = None
+        self._late = LateViewers()
         self._quality: tuple[Quality, str] = ("full", "")
-        self._due: dict[bytes, None] = {}
         self._next_repeat_ns = 0
         self._next_heartbeat_ns = 0
         self._context = zmq.Context()
@@ -147,8 +136,7 @@ class Publisher:
             sequence=self._next(INFO_TOPIC),
             published_ns=time.time_ns(),
         )
-        self._kept[INFO_TOPIC] = _Kept(header, None)
-        self._send(self._kept[INFO_TOPIC])
+        self._tell(INFO_TOPIC, Message(header))
 
     def publish(
         self,
@@ -216,10 +204,7 @@ class Publisher:
         self._kinds[kind] += 1
         # Sent without copying, hence from memory that nobody else changes.
         own = np.array if copy else np.asarray
-        kept = _Kept(header, own(pixels, dtype=header.dtype, order="C"))
-        self._kept[topic] = kept
-        self._due.pop(topic, None)
-        self._send(kept)
+        self._tell(topic, Message(header, own(pixels, dtype=header.dtype, order="C")))
 
     def update_quality(self, quality: Quality, reason: str) -> None:
         """Tell viewers at once, and with every heartbeat, how good the newest pictures are from now on, and why."""
@@ -233,11 +218,10 @@ class Publisher:
         """
         self._take_subscriptions()
         now = time.monotonic_ns()
-        if self._due and now >= self._next_repeat_ns:
+        if self._late.waiting and now >= self._next_repeat_ns:
             self._next_repeat_ns = now + _REPEAT_PAUSE_NS
-            for topic in list(self._due)[: max(1, self._settings.high_water_mark - 1)]:
-                del self._due[topic]
-                self._repeat(topic)
+            for message in self._late.repeats(max(1, self._settings.high_water_mark - 1)):
+                self._send(message)
         if now >= self._next_heartbeat_ns:
             self.heartbeat()
 
@@ -253,8 +237,8 @@ class Publisher:
     def end(self, reason: str) -> None:
         """Tell viewers that the series is over; viewers that join later hear it as well."""
         header = EndHeader.made(self._common() | {"topics": self._last_sequences(), "reason": reason})
-        self._end = _Kept(header, None)
-        self._send(self._end)
+        self._late.keep_end(Message(header))
+        self._send(Message(header))
 
     def close(self) -> None:
         """Close the socket; waits at most a second for viewers that still read."""
@@ -296,20 +280,16 @@ class Publisher:
                 break
             if message[:1] == b"\x01":
                 prefixes.append(message[1:])
-        wanted = [topic for topic in self._kept if any(topic.startswith(p) for p in prefixes)]
-        for topic in sorted(wanted, key=lambda topic: _REPEAT_ORDER[topic.decode().partition("/")[0]]):
-            self._due[topic] = None
+        self._late.join(prefixes)
 
-    def _repeat(self, topic: bytes) -> None:
-        kept = self._kept[topic]
-        self._send(_Kept(kept.header.model_copy(update={"repeat": True}), kept.pixels))
-        if not self._due and self._end is not None:
-            # Last, so that a viewer that stops at the end has seen the frames.
-            self._send(_Kept(self._end.header.model_copy(update={"repeat": True}), None))
+    def _tell(self, topic: bytes, message: Message) -> None:
+        """Send a message, and keep it for viewers that join later."""
+        self._late.keep(topic, message)
+        self._send(message)
 
-    def _send(self, kept: _Kept) -> None:
+    def _send(self, message: Message) -> None:
         """Hand a message to the socket, which drops it for viewers whose queue is full."""
-        topic, text, buffer = encode(kept.header, kept.pixels)
+        topic, text, buffer = encode(message.header, message.pixels)
         self._socket.send(topic, zmq.SNDMORE)
         self._socket.send(text, zmq.SNDMORE)
         self._socket.send(buffer, copy=False)

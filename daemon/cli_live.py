@@ -6,7 +6,6 @@ from typing import Annotated, Any
 import typer
 
 from quietscope.adapters.control import Command
-from quietscope.config.loader import load_settings
 from quietscope.config.methods import Method as MethodName
 from quietscope.config.micromanager import MicroManagerSettings
 from quietscope.daemon.cli_options import (
@@ -22,7 +21,6 @@ from quietscope.daemon.cli_options import (
     run_to_end,
     settings_of,
 )
-from quietscope.daemon.runfolder import RunFolder
 
 __all__ = ["live_app"]
 
@@ -148,10 +146,9 @@ def resume(
     view: View = False,
 ) -> None:
     """Finish a run that was aborted or died: take what it missed in its folder, denoise what is not denoised."""
-    found = RunFolder.existing(folder)
-    raise typer.Exit(
-        run_to_end(load_settings(found.settings), json_file, resume=found, follow=follow, view=view)
-    )
+    from quietscope.daemon.resume_command import resume_run
+
+    raise typer.Exit(resume_run(folder, json_file, follow=follow, view=view))
 
 
 @live_app.command()

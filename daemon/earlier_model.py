@@ -14,12 +14,13 @@ from numpy.typing import NDArray
 from quietscope.adapters.frame import FrameKey
 from quietscope.config import ModelError, QuietscopeError, Settings
 from quietscope.daemon.fingerprint import Fingerprint
+from quietscope.daemon.judgement import Judgement
 from quietscope.daemon.ledger_reader import LedgerReader
 from quietscope.daemon.runfolder import RunFolder
 from quietscope.daemon.shelf import Shelf, ShelvedModel
 
 if TYPE_CHECKING:
-    from quietscope.daemon.training_job import Judgement, TrainingJob
+    from quietscope.daemon.training_job import TrainingJob
 
 __all__ = ["EarlierModels"]
 
@@ -68,7 +69,7 @@ class EarlierModels:
 
     def start(
         self, job: "TrainingJob", channel: int, name: str, frames: Frames, keys: Keys
-    ) -> "Judgement | None":
+    ) -> Judgement | None:
         """Look for a model on the shelf and judge it.
 
         Parameters
@@ -115,12 +116,12 @@ class EarlierModels:
         self,
         job: "TrainingJob",
         channel: int,
-        own: "Judgement",
+        own: Judgement,
         frames: Frames,
         keys: Keys,
         *,
         held_out: bool,
-    ) -> "Judgement":
+    ) -> Judgement:
         """Decide whether the run's own model takes the place of the earlier one.
 
         Parameters

@@ -20,9 +20,10 @@ from quietscope.adapters.endpoints import local_endpoint
 from quietscope.config import RunError, Settings
 from quietscope.config.loader import settings_to_toml
 from quietscope.config.micromanager import MicroManagerSettings
-from quietscope.daemon.child import Child, Event
+from quietscope.daemon.child import Event
 from quietscope.daemon.commander import Commander
 from quietscope.daemon.ending import Ending
+from quietscope.daemon.processes import Processes
 from quietscope.daemon.retraining import Task
 from quietscope.daemon.run_lock import RunLock
 from quietscope.daemon.runfolder import RunFolder
@@ -34,7 +35,6 @@ __all__ = ["Engine", "Phase"]
 _START_S = 120.0
 _SILENCE_S = 300.0
 _END_S = 30.0
-_KILL_S = 2.0
 
 
 class Phase(StrEnum):
@@ -77,21 +77,18 @@ class Engine:
         follow: bool = False,
     ) -> None:
         self._settings = settings
-        self._follow = follow
         self._resume = resume is not None
         self._on_event = on_event
         # SimpleQueue.put may be called again while it runs, which a signal handler does; Queue.put may not.
         self._events: queue.SimpleQueue[Event] = queue.SimpleQueue()
-        self._children: dict[str, Child] = {}
         self._restarts = {"processor": settings.processor.max_restarts, "trainer": 1}
-        self._heard: dict[str, float] = {}
-        self._addresses: dict[str, str] = {}
         self._stops = 0
         self._camera_by: float | None = None
         self._commander: Commander | None = None
         self.phase = Phase.STARTING
         self.ending = Ending()
         self.run_folder = resume or RunFolder.create(settings.out, settings.name)
+        self._processes = Processes(self.run_folder, self._events, resume=self._resume, follow=follow)
         self._lock = RunLock(self.run_folder)
         self._lock.acquire()
         if resume is None:
@@ -116,7 +113,7 @@ class Engine:
                 if event is not None and event["event"] == "control" and self._commander is not None:
                     self._commander.hear(event, self.phase)
                 elif event is not None:
-                    self._heard[event.get("from", "")] = time.monotonic()
+                    self._processes.hear(event.get("from", ""))
                     self._log.write(event)
                     self._on_event(event)
                     self._handle(event)
@@ -124,42 +121,25 @@ class Engine:
         finally:
             if self._commander is not None:
                 self._commander.close()
-            self._end_children()
+            self._processes.end_all()
             self._log.close()
             self._lock.release()
         return self.ending
 
     def _start(self) -> None:
-        self._spawn("recorder")
+        self._processes.start("recorder")
         ready = self._await_ready("recorder")
-        self._addresses = {
+        self._commander = Commander(self._settings, self.run_folder, self, self._events.put)
+        self._processes.addresses |= {
             "ingest": local_endpoint(ready["endpoint"]),
             "news": local_endpoint(ready["news"]),
+            "control": self._commander.endpoint,
         }
-        self._commander = Commander(self._settings, self.run_folder, self, self._events.put)
-        self._addresses["control"] = self._commander.endpoint
         self.phase = Phase.RECORDING
-        self._spawn("processor")
-        self._spawn("trainer")
+        self._processes.start("processor")
+        self._processes.start("trainer")
         if isinstance(self._settings.source, MicroManagerSettings) and not self._resume:
-            self._spawn("camera")
-
-    def _spawn(self, name: str, *options: str) -> None:
-        arguments = [name, str(self.run_folder.root)]
-        if name == "recorder":
-            arguments += ["--resume", str(int(self._resume)), "--follow", str(int(self._follow))]
-        else:
-            arguments += ["--ingest", self._addresses["ingest"]]
-        if name == "processor":
-            arguments += ["--news", self._addresses["news"]]
-            if "publish" in self._addresses:
-                # Viewers reconnect by themselves, provided that the address stays.
-                arguments += ["--publish", self._addresses["publish"]]
-        if name in self._children:
-            self._children[name].release()
-        self._heard[name] = time.monotonic()
-        arguments += options
-        self._children[name] = Child(name, arguments, self._events, self.run_folder.child_errors(name))
+            self._processes.start("camera")
 
     def _await_ready(self, name: str) -> Event:
         deadline = time.monotonic() + _START_S
@@ -191,8 +171,8 @@ class Engine:
             case "stop", _:
                 self._on_stop(str(event["reason"]))
             case "ready", "processor":
-                self._addresses["publish"] = event["endpoint"]
-                self._write_addresses()
+                self._processes.addresses["publish"] = event["endpoint"]
+                self._processes.write_addresses()
             case "intake_ended", _:
                 self._on_intake_ended(event)
             case "fatal", _:
@@ -212,55 +192,44 @@ class Engine:
         elif self.phase is Phase.RECORDING:
             self.ending.reason = reason
             # A camera process delivers what Micro-Manager has, and then says that nothing more will come.
-            first = "camera" if self._has_camera else "recorder"
-            self._camera_by = time.monotonic() + _END_S if self._has_camera else None
-            self._children[first].tell("stop", reason=reason)
-
-    @property
-    def _has_camera(self) -> bool:
-        return "camera" in self._children and self._children["camera"].is_alive
+            camera = self._processes.is_alive("camera")
+            self._camera_by = time.monotonic() + _END_S if camera else None
+            self.tell("camera" if camera else "recorder", "stop", reason=reason)
 
     def _on_intake_ended(self, event: Event) -> None:
         self.ending.reason = self.ending.reason or str(event["reason"])
         if event["source_failed"]:
             self.ending.faults.append(str(event["reason"]))
         self.phase = Phase.TRAINING
-        if "retrainer" in self._children:
-            self._children["retrainer"].end(0.0)
+        self._processes.kill("retrainer")
         if self._commander is not None:
             self._commander.end_recording()
-        if self._has_camera:
-            self._children["camera"].tell("stop")
-        if self._children["trainer"].is_alive:
-            self._children["trainer"].tell("finish")
-        else:
+        if self._processes.is_alive("camera"):
+            self.tell("camera", "stop")
+        if not self.tell("trainer", "finish"):
             self._begin_filling()
 
     def tell(self, name: str, command: str, **fields: Any) -> bool:
         """Send a command to a process; whether it is alive."""
-        alive = self._children[name].is_alive
-        self._children[name].tell(command, **fields)
-        return alive
+        return self._processes.tell(name, command, **fields)
 
     def begin(self, task: Task) -> None:
         """Start the process that trains a channel again."""
         options = ("--channel", str(task.channel), "--method", task.method, "--fresh", str(int(task.fresh)))
-        self._spawn("retrainer", *options)
-        self._write_addresses()
+        self._processes.start("retrainer", *options)
+        self._processes.write_addresses()
 
     def _begin_filling(self) -> None:
         self.phase = Phase.FILLING
-        if self._children["processor"].is_alive:
-            self._children["processor"].tell("drain", untrainable="training")
-        else:
+        if not self.tell("processor", "drain", untrainable="training"):
             self._begin_finishing()
 
     def _begin_finishing(self) -> None:
         self.phase = Phase.FINISHING
-        self._children["recorder"].tell("finish")
+        self.tell("recorder", "finish")
 
     def _on_exit(self, name: str, event: Event) -> None:
-        if event["pid"] != self._children[name].pid:
+        if not self._processes.is_current(name, event["pid"]):
             return
         match name:
             case "recorder":
@@ -293,7 +262,7 @@ class Engine:
             words = self.run_folder.last_words("camera")
             self.ending.faults.append(f"the acquisition failed (status {event['status']}){words}")
         if self.phase is Phase.RECORDING:
-            self._children["recorder"].tell("stop", reason="the acquisition has ended")
+            self.tell("recorder", "stop", reason="the acquisition has ended")
 
     def _revive(self, name: str, event: Event) -> bool:
         what = f"the {name} died (status {event['status']}){self.run_folder.last_words(name)}"
@@ -304,42 +273,28 @@ class Engine:
             return False
         self._restarts[name] -= 1
         self.say("warning", f"the {name} is started again: {what}")
-        self._spawn(name)
+        self._processes.start(name)
         if name == "trainer" and self.phase is Phase.TRAINING:
-            self._children[name].tell("finish")
+            self.tell(name, "finish")
         if name == "processor" and self.phase is Phase.FILLING:
-            self._children[name].tell("drain", untrainable="training")
+            self.tell(name, "drain", untrainable="training")
         return True
 
     def _watch(self) -> None:
         """End a process that has said nothing for long; its end is handled as any other."""
-        now = time.monotonic()
-        for name, child in self._children.items():
-            if child.is_alive and now - self._heard[name] > _SILENCE_S:
-                self.say("error", f"the {name} has said nothing for {_SILENCE_S:.0f} s and is ended")
-                self._heard[name] = now
-                child.end(0.0)
-        if self._camera_by is not None and now > self._camera_by:
+        for name in self._processes.silent(_SILENCE_S):
+            self.say("error", f"the {name} has said nothing for {_SILENCE_S:.0f} s and is ended")
+            self._processes.kill(name)
+        if self._camera_by is not None and time.monotonic() > self._camera_by:
             self._camera_by = None
             self.say(
                 "error",
                 f"Micro-Manager has not stopped within {_END_S:.0f} s; its frames are taken no longer",
             )
-            self._children["camera"].end(0.0)
+            self._processes.kill("camera")
 
     def say(self, level: str, text: str) -> None:
         """Write words into the log and show them."""
         event = {"event": "log", "from": "engine", "level": level, "text": text}
         self._log.write(event)
         self._on_event(event)
-
-    def _write_addresses(self) -> None:
-        pids = {name: child.pid for name, child in self._children.items()}
-        self.run_folder.write_endpoints({**self._addresses, "pids": pids})
-
-    def _end_children(self) -> None:
-        """After a good run all have ended; else only the recorder holds something that may be lost."""
-        for child in self._children.values():
-            child.release()
-        for name, child in self._children.items():
-            child.end(_END_S if name == "recorder" else _KILL_S)

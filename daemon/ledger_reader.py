@@ -1,62 +1,18 @@
 """Read-only view of the ledger, for every process but the recorder."""
 
 import json
-import sqlite3
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Self
 
 from quietscope.adapters.earlier import EarlierFrame
 from quietscope.adapters.frame import FrameKey, Series
-from quietscope.config import LedgerError
 from quietscope.daemon.ledger import EventRow
+from quietscope.daemon.ledger_facts import KeptFrame, ModelVerdict, PendingFrame
+from quietscope.daemon.ledger_file import LedgerFile
 
-__all__ = ["KeptFrame", "LedgerReader", "ModelVerdict", "PendingFrame"]
-
-
-@dataclass(frozen=True, slots=True)
-class PendingFrame:
-    """A committed raw frame."""
-
-    id: int
-    key: FrameKey
-    received_ns: int
-
-
-@dataclass(frozen=True, slots=True)
-class KeptFrame:
-    """What the ledger promises about a frame.
-
-    Parameters
-    ----------
-    key
-        The frame.
-    state
-        ``raw``, ``denoised`` or ``skipped``.
-    crc32
-        CRC-32 of the raw pixels.
-    denoised_crc32
-        CRC-32 of the denoised pixels, or None.
-    """
-
-    key: FrameKey
-    state: str
-    crc32: int
-    denoised_crc32: int | None
-
-
-@dataclass(frozen=True, slots=True)
-class ModelVerdict:
-    """The last word of the gate about a channel; provisional while a model of an earlier run serves."""
-
-    channel: int
-    model_id: str
-    accepted: bool
-    path: str | None
-    reason: str
-    figures: dict[str, Any]
-    provisional: bool = False
+__all__ = ["LedgerReader"]
 
 
 class LedgerReader:
@@ -74,35 +30,9 @@ class LedgerReader:
     """
 
     def __init__(self, path: Path) -> None:
-        self._path = path
-        try:
-            self._open()
-        except sqlite3.OperationalError:
-            # A recorder that was killed in mid-transaction leaves a journal, which only a writer may roll back.
-            try:
-                self._roll_back()
-                self._open()
-            except sqlite3.Error as error:
-                msg = f"cannot open the ledger {path}: {error}; is this a quietscope run folder?"
-                raise LedgerError(msg) from error
-        except sqlite3.Error as error:
-            msg = f"cannot open the ledger {path}: {error}; is this a quietscope run folder?"
-            raise LedgerError(msg) from error
-
-    def _open(self) -> None:
-        self._db = self._connect("ro")
-        self._db.execute("SELECT 1 FROM meta LIMIT 1").fetchall()
-
-    def _roll_back(self) -> None:
-        db = self._connect("rw")
-        try:
-            db.execute("SELECT 1 FROM meta LIMIT 1").fetchall()
-        finally:
-            db.close()
-
-    def _connect(self, mode: str) -> sqlite3.Connection:
-        uri = f"{self._path.resolve().as_uri()}?mode={mode}"
-        return sqlite3.connect(uri, uri=True, timeout=10.0, isolation_level=None)
+        self._file = LedgerFile(path)
+        self._rows = self._file.rows
+        self._knows = self._file.knows
 
     def __enter__(self) -> Self:
         return self
@@ -112,15 +42,7 @@ class LedgerReader:
 
     def close(self) -> None:
         """Close the file."""
-        self._db.close()
-
-    def _rows(self, sql: str, *values: object) -> list[tuple[Any, ...]]:
-        try:
-            # Fetched whole at once: an open cursor would hold a lock against the writer.
-            return self._db.execute(sql, values).fetchall()
-        except sqlite3.Error as error:
-            msg = f"cannot read the ledger {self._path}: {error}; is the disk there?"
-            raise LedgerError(msg) from error
+        self._file.close()
 
     def meta(self, key: str) -> Any | None:
         """Value of a fact about the run, or None."""
@@ -141,7 +63,7 @@ class LedgerReader:
         wanted = f"state = 'raw' AND c IN ({marks}) AND id > ?"
         sql = f"SELECT id, t, c, z, p, received_ns FROM frame WHERE {wanted} ORDER BY id {order} LIMIT ?"  # noqa: S608
         rows = self._rows(sql, *channels, after, limit)
-        return [PendingFrame(r[0], FrameKey(*r[1:5]), r[5]) for r in rows]
+        return [_pending(row) for row in rows]
 
     def pending_count(self) -> int:
         """How many raw frames are neither denoised nor skipped."""
@@ -158,7 +80,7 @@ class LedgerReader:
             after,
             limit,
         )
-        return [PendingFrame(r[0], FrameKey(*r[1:5]), r[5]) for r in rows]
+        return [_pending(row) for row in rows]
 
     def newest_id(self, channel: int) -> int:
         """Id of the newest committed frame of a channel, 0 without one."""
@@ -174,7 +96,7 @@ class LedgerReader:
         rows = self._rows(
             "SELECT id, t, c, z, p, received_ns FROM frame WHERE id > ? ORDER BY id LIMIT ?", after, limit
         )
-        return [PendingFrame(r[0], FrameKey(*r[1:5]), r[5]) for r in rows]
+        return [_pending(row) for row in rows]
 
     def channels(self) -> tuple[int, ...]:
         """Indices of the channels that have frames."""
@@ -266,10 +188,6 @@ class LedgerReader:
         )
         return (rows[0][0], rows[0][1] or "") if rows else None
 
-    def _knows(self, column: str) -> bool:
-        """Whether frames have a column that early ledgers lack."""
-        return any(row[1] == column for row in self._rows("PRAGMA table_info(frame)"))
-
     def rejected(self) -> dict[str, int]:
         """Reason → number of things that came and were no valid frame."""
         return dict(self._rows("SELECT reason, count(*) FROM rejected GROUP BY reason"))
@@ -360,3 +278,7 @@ class LedgerReader:
     def damage(self) -> list[str]:
         """What SQLite's own check finds wrong with the file, in words; empty if nothing is."""
         return [r[0] for r in self._rows("PRAGMA integrity_check(10)") if r[0] != "ok"]
+
+
+def _pending(row: tuple[Any, ...]) -> PendingFrame:
+    return PendingFrame(row[0], FrameKey(*row[1:5]), row[5])

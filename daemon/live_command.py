@@ -214,7 +214,10 @@ def _print_summary(console: Console, summary: Summary, peak_mb: dict[str, float]
     table.add_row("frames per second", some(figures["fps"], ""))
     latency = figures["latency_ms"]
     table.add_row("latency p50, p99", f"{some(latency['p50'], 'ms')}, {some(latency['p99'], 'ms')}")
-    table.add_row("training", some(figures["training_s"], "s"))
+    if figures["training_s"]:
+        table.add_row("training", some(figures["training_s"], "s"))
+    for name, words in figures["models"].items():
+        table.add_row(f"model, {name}", words)
     for name, earlier in figures["earlier_models"].items():
         table.add_row(f"start, {name}", f"{earlier['model']}: {earlier['frames']} frames")
     for name, before in figures.get("psnr_raw", {}).items():

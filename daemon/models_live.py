@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from quietscope.config import ModelError, Settings
-from quietscope.daemon.ledger_reader import ModelVerdict
+from quietscope.daemon.ledger_facts import ModelVerdict
 from quietscope.daemon.ready_denoiser import ready_denoiser
 from quietscope.daemon.runfolder import RunFolder
 from quietscope.models.denoiser import Denoiser

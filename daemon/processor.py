@@ -3,23 +3,22 @@
 Live run, resume, offline denoising and a restart are one code path: whatever the ledger says is missing is made.
 """
 
-import json
 import time
-from collections import Counter
-
-import zmq
 
 from quietscope.adapters.frame import FrameKey, Pixels
 from quietscope.adapters.ingest import IngestClient
-from quietscope.adapters.keyring import use_client_keys
 from quietscope.adapters.ome_zarr import StoreReader
 from quietscope.config import QuietscopeError, Settings, StoreError
 from quietscope.daemon.degrading import Degrading
 from quietscope.daemon.ledger_reader import LedgerReader
 from quietscope.daemon.models_live import LiveModels
+from quietscope.daemon.news import News
 from quietscope.daemon.parent import Parent
-from quietscope.daemon.publishing import Publication, PublishingThread
+from quietscope.daemon.publishing import PublishingThread
+from quietscope.daemon.results import Results
 from quietscope.daemon.runfolder import RunFolder
+from quietscope.daemon.showing import Showing
+from quietscope.daemon.skipping import Skipping
 from quietscope.daemon.watching import Watch
 from quietscope.daemon.work import Work, WorkQueue
 from quietscope.models.denoiser import Denoiser
@@ -28,8 +27,6 @@ from quietscope.models.preview import preview
 __all__ = ["Processor"]
 
 _STATUS_S = 0.5
-_SKIP_BATCH = 256
-_ATTEMPTS = 2
 _REST = 3.0  # while another channel trains, live frames take at most a quarter of the time
 
 
@@ -54,7 +51,7 @@ class Processor:
         self._ledger = LedgerReader(run.ledger)
         self._run = run
         self._store: StoreReader | None = None
-        self._channels: tuple[str, ...] = ()
+        self._channels = 0
         self._models = LiveModels(run, settings, on_event=parent.emit)
         self._work = WorkQueue(
             lambda channels, after, limit: self._ledger.pending(channels, after=after, limit=limit)
@@ -65,28 +62,20 @@ class Processor:
             budget=int(settings.processor.inflight_mb * 1e6),
             keys=settings.security.keys,
         )
-        self._sent: dict[int, list[FrameKey]] = {}
-        self._failures: Counter[FrameKey] = Counter()
-        self._context = zmq.Context()
-        self._news: zmq.Socket[bytes] = self._context.socket(zmq.SUB)
-        self._news.setsockopt(zmq.RCVHWM, 100_000)
-        self._news.setsockopt(zmq.SUBSCRIBE, b"")
-        use_client_keys(self._news, settings.security.keys)
-        self._news.connect(news)
+        self._results = Results(self._client, self._work, parent)
+        self._skipping = Skipping(self._ledger, self._results)
+        self._news = News(news, settings.security.keys)
         self._publishing = PublishingThread(
             settings.publish,
             keys=settings.security.keys,
             on_trouble=lambda text: parent.say("warning", f"processor: {text}"),
         )
+        self._showing = Showing(self._publishing, settings)
         self._watch = Watch(settings.drift, self._publishing, self._client, on_event=parent.emit)
         self._degrading = Degrading(settings, self._publishing, self._client, parent)
-        self._preview_at: dict[int, float] = {}
-        self._skip_at: dict[int, float] = {}
         self._rest_until = 0.0
         self._draining = False
         self._paused = False
-        self._denoised = 0
-        self._published = 0
         self._denoise_ms = 0.0
 
     def run(self) -> int:
@@ -107,11 +96,13 @@ class Processor:
             self._report_status()
             self._publishing.close()
             self._client.close()
-            self._news.close(linger=0)
-            self._context.term()
+            self._news.close()
             self._ledger.close()
         self._parent.emit(
-            "finished", denoised=self._denoised, published=self._published, **self._parent.memory()
+            "finished",
+            denoised=self._results.denoised,
+            published=self._showing.published,
+            **self._parent.memory(),
         )
         return 0
 
@@ -119,14 +110,15 @@ class Processor:
         """One round: messages, then at most one frame. True if there was work."""
         self._obey()
         self._hear()
-        self._settle()
-        self._recall(self._degrading.look(training=self._models.is_training(len(self._channels))))
+        self._results.settle()
+        self._recall(self._degrading.look(training=self._models.is_training(self._channels)))
         if self._store is None:
-            self._news.poll(50)
+            self._news.wait(50)
             return False
-        if self._one_newest() or self._skip_untrainable() or self._backfill():
+        given_up = self._models.given_up(self._channels)
+        if self._one_newest() or self._skipping.step(given_up) or self._backfill():
             return True
-        self._news.poll(20)
+        self._news.wait(20)
         return False
 
     def _obey(self) -> None:
@@ -151,26 +143,18 @@ class Processor:
             self._parent.emit("denoising", paused=paused)
 
     def _hear(self) -> None:
-        while self._news.poll(0):
-            topic, body = self._news.recv_multipart()
-            content = json.loads(body)
-            if topic == b"frame":
-                key = FrameKey(*content["key"])
-                self._work.announce(key, content["received_ns"])
-                self._degrading.announced(key.c, content["announced_ns"])
-            elif topic == b"load":
-                self._degrading.recorder_is_behind(content["behind_s"])
-            elif topic == b"series":
-                self._meet_series()
-            elif topic == b"model":
-                self._meet_models()
-
-    def _settle(self) -> None:
-        for ack in self._client.poll():
-            for key in self._sent.pop(ack.number, []):
-                self._work.settle(key)
-            if ack.status != "stored":
-                self._parent.say("warning", f"processor: the recorder refused a result: {ack.reason}")
+        for topic, content in self._news.heard():
+            match topic:
+                case "frame":
+                    key = FrameKey(*content["key"])
+                    self._work.announce(key, content["received_ns"])
+                    self._degrading.announced(key.c, content["announced_ns"])
+                case "load":
+                    self._degrading.recorder_is_behind(content["behind_s"])
+                case "series":
+                    self._meet_series()
+                case "model":
+                    self._meet_models()
 
     def _recall(self, shown: list[Work]) -> None:
         for work in shown:
@@ -180,7 +164,7 @@ class Processor:
         series = self._ledger.series()
         if series is None:
             return
-        self._channels = series.channels
+        self._channels = len(series.channels)
         if self._store is None:
             self._store = StoreReader(self._run.root)
         self._publishing.start_series(series)
@@ -201,32 +185,25 @@ class Processor:
     def _one_newest(self) -> bool:
         if time.monotonic() < self._rest_until:
             return False
-        work = self._work.newest(range(len(self._channels)))
+        work = self._work.newest(range(self._channels))
         if work is None:
             self._degrading.idle()
             return False
         channel = work.key.c
         if self._paused:
             self._work.settle(work.key)
-            self._show_raw(work)
+            if (raw := self._read(work)) is not None:
+                self._showing.raw(work, raw)
         elif not self._models.is_live(channel):
             # No model yet: the frame stays "raw" in the ledger and is shown as a plainly labelled preview.
             self._work.settle(work.key)
-            if self._is_preview_due(channel):
-                self._show_preview(work)
+            if self._showing.is_preview_due(channel) and (raw := self._read(work)) is not None:
+                self._showing.preview(work, raw)
         elif self._degrading.quality == "full":
             self._denoise(work)
         else:
             self._show_below_full(work)
         self._degrading.handled(channel)
-        return True
-
-    def _is_preview_due(self, channel: int) -> bool:
-        rate = self._settings.processor.preview_hz
-        now = time.monotonic()
-        if rate <= 0 or now - self._preview_at.get(channel, 0.0) < 1 / rate:
-            return False
-        self._preview_at[channel] = now
         return True
 
     def _show_below_full(self, work: Work) -> None:
@@ -235,7 +212,7 @@ class Processor:
         model = self._models[work.key.c]
         denoiser = self._degrading.denoiser(model)
         thinned = self._settings.processor.preview_hz > 0
-        if denoiser is None and thinned and not self._is_preview_due(work.key.c):
+        if denoiser is None and thinned and not self._showing.is_preview_due(work.key.c):
             return
         raw = self._read(work)
         if raw is None:
@@ -247,21 +224,9 @@ class Processor:
         if picture is not None:
             self._degrading.show(work, raw, picture, model.model_id)
 
-    def _show_raw(self, work: Work) -> Pixels | None:
-        raw = self._read(work)
-        if raw is not None:
-            self._publish_raw(work, raw)
-        return raw
-
-    def _show_preview(self, work: Work) -> None:
-        raw = self._show_raw(work)
-        if raw is None:
-            return
-        self._publishing.publish(Publication("preview", work.key, preview(raw), work.received_ns))
-
     def _backfill(self) -> bool:
         live = self._models.live_channels
-        if self._paused or self._models.is_training(len(self._channels)):
+        if self._paused or self._models.is_training(self._channels):
             return False  # the trainer needs the cores; the store is filled up afterwards
         if not self._degrading.may_fill:
             return False
@@ -269,24 +234,6 @@ class Processor:
         if work is None:
             return False
         self._denoise(work)
-        return True
-
-    def _skip_untrainable(self) -> bool:
-        for channel, reason in self._models.given_up(len(self._channels)).items():
-            pending = self._ledger.pending((channel,), limit=_SKIP_BATCH) if self._due(channel) else []
-            in_hand = {key for keys in self._sent.values() for key in keys}
-            keys = [frame.key for frame in pending if frame.key not in in_hand]
-            if keys:
-                number = self._client.send("skip", keys=[list(key) for key in keys], reason=reason)
-                self._sent[number] = keys
-                return True
-        return False
-
-    def _due(self, channel: int) -> bool:
-        now = time.monotonic()
-        if now - self._skip_at.get(channel, 0.0) < 0.1:
-            return False
-        self._skip_at[channel] = now
         return True
 
     def _denoise(self, work: Work) -> None:
@@ -297,21 +244,12 @@ class Processor:
         denoised = self._apply(model.denoiser, work, raw)
         if denoised is None:
             return
-        published_ns = self._publish_pair(work, raw, denoised, model.model_id)
-        self._watch.look_at(work, raw, denoised, model, show=published_ns is not None)
-        number = self._client.send_frame(
-            work.key,
-            denoised,
-            kind="denoised",
-            received_ns=work.received_ns,
-            model_id=model.model_id,
-            published_ns=published_ns,
-            live=work.newest
-            and published_ns is not None
-            and work.received_ns >= max(model.since_ns, self._degrading.full_since_ns),
-        )
-        self._sent[number] = [work.key]
-        self._denoised += 1
+        published_ns = self._showing.denoised(work, raw, denoised, model.model_id)
+        shown = published_ns is not None
+        self._watch.look_at(work, raw, denoised, model, show=shown)
+        in_full = work.received_ns >= max(model.since_ns, self._degrading.full_since_ns)
+        live = work.newest and shown and in_full
+        self._results.store(work, denoised, model.model_id, published_ns=published_ns, live=live)
 
     def _apply(self, denoiser: Denoiser, work: Work, raw: Pixels) -> Pixels | None:
         """Run the network on a frame; None if that failed, which is told and counted."""
@@ -320,51 +258,27 @@ class Processor:
             denoised = denoiser.cast(denoiser.denoise(raw), raw.dtype)
         except Exception as error:  # noqa: BLE001 - whatever the runtime raises, the frame must be accounted for
             if denoiser is self._models[work.key.c].denoiser:
-                self._failed(work, f"the denoiser failed: {error!r}")
+                self._results.failed(work, f"the denoiser failed: {error!r}")
             else:
                 self._parent.say("warning", f"{work.key} is not shown, since cheaper tiles failed: {error!r}")
             return None
         seconds = time.perf_counter() - started
         self._models.note_trouble(work.key.c)
         self._denoise_ms = 1e3 * seconds
-        if self._models.is_training(len(self._channels)):
+        if self._models.is_training(self._channels):
             self._rest_until = time.monotonic() + _REST * seconds
         return denoised
-
-    def _publish_pair(self, work: Work, raw: Pixels, denoised: Pixels, model_id: str) -> int | None:
-        if not work.newest and not self._settings.publish.backfill:
-            return None
-        if work.newest:
-            self._publish_raw(work, raw)
-        stamp = self._publishing.publish(
-            Publication("denoised", work.key, denoised, work.received_ns, model_id)
-        )
-        self._published += stamp is not None
-        return stamp
-
-    def _publish_raw(self, work: Work, raw: Pixels) -> None:
-        if self._settings.publish.raw:
-            self._publishing.publish(Publication("raw", work.key, raw, work.received_ns))
 
     def _read(self, work: Work) -> Pixels | None:
         assert self._store is not None
         try:
             return self._store.read("raw", work.key)
         except StoreError as error:
-            self._failed(work, f"its raw pixels could not be read: {error}")
+            self._results.failed(work, f"its raw pixels could not be read: {error}")
             return None
 
-    def _failed(self, work: Work, why: str) -> None:
-        self._failures[work.key] += 1
-        self._parent.say("error", f"frame {work.key} was not denoised, {why}")
-        if self._failures[work.key] < _ATTEMPTS:
-            self._work.settle(work.key)
-            return
-        number = self._client.send("skip", keys=[list(work.key)], reason="denoiser")
-        self._sent[number] = [work.key]
-
     def _is_drained(self) -> bool:
-        return self._client.unacknowledged == 0 and self._ledger.pending_count() == 0
+        return self._results.all_arrived and self._ledger.pending_count() == 0
 
     def _report_status(self) -> None:
         try:
@@ -377,7 +291,7 @@ class Processor:
             denoised=counts["denoised"],
             pending=counts["raw"],
             skipped=counts["skipped"],
-            published=self._published,
+            published=self._showing.published,
             refused=self._publishing.refused,
             denoise_ms=self._denoise_ms,
             **self._degrading.status,

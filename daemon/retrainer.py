@@ -12,7 +12,9 @@ from quietscope.adapters.ingest import IngestClient
 from quietscope.adapters.ome_zarr import StoreReader
 from quietscope.config import QuietscopeError, RunError, Settings
 from quietscope.config.faultpoints import reach
-from quietscope.daemon.ledger_reader import LedgerReader, ModelVerdict
+from quietscope.daemon.judgement import Judgement
+from quietscope.daemon.ledger_facts import ModelVerdict
+from quietscope.daemon.ledger_reader import LedgerReader
 from quietscope.daemon.newest_frames import Chosen, NewestFrames
 from quietscope.daemon.parent import Parent, ParentGoneError
 from quietscope.daemon.priority import step_back
@@ -79,7 +81,7 @@ class Retrainer:
 
     def _train(self) -> None:
         reach("retrainer.train")
-        from quietscope.daemon.training_job import Judgement, TrainingJob
+        from quietscope.daemon.training_job import TrainingJob
         from quietscope.models.hardware import choose_device
 
         on_cpu = choose_device(self._settings.training.device).type == "cpu"

@@ -1,9 +1,11 @@
 """Which software and which machine made a run."""
 
+import os
 import platform
 from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
 
-__all__ = ["software"]
+__all__ = ["machine", "software"]
 
 _PACKAGES = (
     "quietscope",
@@ -16,6 +18,7 @@ _PACKAGES = (
     "tensorstore",
     "pyzmq",
     "scikit-image",
+    "bm3d",
 )
 
 
@@ -29,3 +32,20 @@ def software() -> dict[str, str]:
             continue
     system = f"{platform.system()} {platform.release()}, {platform.machine()}"
     return {**found, "Python": platform.python_version(), "system": system}
+
+
+def machine() -> str:
+    """The processor, and how many of its CPUs this process may use, in words."""
+    cpus = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return f"{_processor()}, {cpus} CPUs"
+
+
+def _processor() -> str:
+    try:
+        with Path("/proc/cpuinfo").open(encoding="utf-8") as lines:
+            for line in lines:
+                if line.startswith("model name"):
+                    return line.partition(":")[2].strip()
+    except OSError:
+        pass
+    return platform.processor() or platform.machine()

@@ -11,6 +11,7 @@ from quietscope.adapters.frame import FrameKey, channel_name
 from quietscope.adapters.ome_zarr import StoreReader
 from quietscope.adapters.protocols import TruthSource
 from quietscope.daemon.ending import Ending
+from quietscope.daemon.ledger_facts import ModelVerdict
 from quietscope.daemon.ledger_reader import LedgerReader
 from quietscope.daemon.runfolder import RunFolder
 from quietscope.models.quality import psnr, slope
@@ -79,7 +80,7 @@ def summarise(run: RunFolder, ending: Ending, truth: TruthSource | None) -> Summ
         latencies = ledger.live_latencies_ms()
         verdicts = ledger.verdicts()
         series = ledger.series()
-        names = dict(enumerate(() if series is None else series.channels))
+        names = () if series is None else series.channels
         seconds = (last - first) / 1e9
         figures: dict[str, Any] = {
             "frames_received": stored if received is None else int(received),
@@ -99,8 +100,9 @@ def summarise(run: RunFolder, ending: Ending, truth: TruthSource | None) -> Summ
                 "p99": float(np.percentile(latencies, 99)) if latencies else None,
             },
             "training_s": sum(v.figures.get("training_s", 0.0) for v in verdicts.values()),
+            "models": {channel_name(names, c): _origin(v) for c, v in verdicts.items()},
             "earlier_models": {
-                names.get(c, f"channel {c}"): {"model": words, "frames": count}
+                channel_name(names, c): {"model": words, "frames": count}
                 for c, (words, count) in ledger.earlier_models().items()
             },
             "noise": {
@@ -116,7 +118,19 @@ def summarise(run: RunFolder, ending: Ending, truth: TruthSource | None) -> Summ
         }
         if truth is not None and stored:
             figures |= _quality(run, ledger, truth)
-    return Summary(figures, tuple(_faults(figures, counts, ending)))
+    faults = _faults(figures, counts, ending)
+    return Summary({**figures, "faults": faults}, tuple(faults))
+
+
+def _origin(verdict: ModelVerdict) -> str:
+    """Where the model of a channel comes from, in words."""
+    if not verdict.accepted:
+        return "none was good enough" if verdict.path is not None else "none"
+    if "earlier" in verdict.figures:
+        return f"taken from the shelf (run {Path(verdict.figures['earlier']['run']).name})"
+    if "taken_from" in verdict.figures:
+        return f"taken from {verdict.figures['taken_from']}"
+    return "trained in this run"
 
 
 def _faults(figures: Mapping[str, Any], counts: Mapping[str, int], ending: Ending) -> list[str]:

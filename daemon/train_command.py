@@ -12,9 +12,10 @@ from quietscope.adapters.frame import Series, channel_name
 from quietscope.config import RunError, Settings
 from quietscope.daemon.collecting import Collected, Collector
 from quietscope.daemon.display import Display
+from quietscope.daemon.judgement import Judgement
 from quietscope.daemon.source import make_source
 from quietscope.daemon.training_frames import HELD_OUT
-from quietscope.daemon.training_job import Judgement, TrainingJob, model_name
+from quietscope.daemon.training_job import TrainingJob, model_name
 
 __all__ = ["train_offline"]
 

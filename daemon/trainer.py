@@ -16,7 +16,9 @@ from quietscope.adapters.ome_zarr import StoreReader
 from quietscope.config import QuietscopeError, RunError, Settings
 from quietscope.config.faultpoints import reach
 from quietscope.daemon.earlier_model import EarlierModels
-from quietscope.daemon.ledger_reader import LedgerReader, PendingFrame
+from quietscope.daemon.judgement import Judgement
+from quietscope.daemon.ledger_facts import PendingFrame
+from quietscope.daemon.ledger_reader import LedgerReader
 from quietscope.daemon.parent import Parent, ParentGoneError
 from quietscope.daemon.runfolder import RunFolder
 from quietscope.daemon.training_frames import HELD_OUT, LOOK_AT
@@ -155,7 +157,7 @@ class Trainer:
             record_verdict(judgement, figures, channel, self._run, self._client)
 
     def _train(self, channel: int) -> None:
-        from quietscope.daemon.training_job import Judgement, TrainingJob
+        from quietscope.daemon.training_job import TrainingJob
 
         reach("trainer.train")
         self._done.add(channel)
@@ -163,16 +165,19 @@ class Trainer:
         name = self._channel_name(channel)
         again = self._earlier.serves(channel)
         started = time.monotonic()
+        adopts = self._settings.training.model is not None
+        origin: dict[str, Any] = {}
         trust: dict[str, Any] = {}
         try:
             if not held.frames:
                 msg = f"none of its {held.refused} frames is usable for training (empty, saturated or NaN)"
                 raise RunError(msg)
             job = TrainingJob(self._run.models, self._settings, self._emit, channel, name)
-            if self._settings.training.model is None:
-                path, trained = job.train(held.frames, held.keys)
+            if adopts:
+                (path, source), trained = job.adopt(), None
+                origin = {"taken_from": str(source)}
             else:
-                path, trained = job.adopt(), None
+                path, trained = job.train(held.frames, held.keys)
             frames, keys, held_out = self._held_out(channel, held)
             judgement = job.judge(path, trained, frames, keys, held_out=held_out)
             judgement = self._earlier.compare(job, channel, judgement, frames, keys, held_out=held_out)
@@ -185,7 +190,8 @@ class Trainer:
         figures = {
             **judgement.figures,
             **trust,
-            "training_s": time.monotonic() - started,
+            **origin,
+            "training_s": 0.0 if adopts else time.monotonic() - started,
             "channel_name": name,
             "trained_on": [list(key) for key in held.keys],
             **self._parent.memory(),

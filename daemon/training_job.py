@@ -3,8 +3,7 @@
 import json
 import shutil
 import time
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +11,9 @@ from numpy.typing import NDArray
 
 from quietscope.adapters.frame import FrameKey
 from quietscope.config import ModelError, Settings
-from quietscope.config.science import TrainingSettings
+from quietscope.daemon.judgement import Judgement
 from quietscope.daemon.ready_denoiser import ReadyDenoiser, ready_denoiser
+from quietscope.daemon.time_budget import Clock, TimeBudget
 from quietscope.models.calibration import Calibration, calibrate
 from quietscope.models.denoiser import Denoiser
 from quietscope.models.export import export_onnx, parity_error
@@ -23,11 +23,8 @@ from quietscope.models.succession import succeed
 from quietscope.models.training import TrainedModel, train
 from quietscope.models.trust_reference import measure_reference
 
-__all__ = ["Judgement", "TimeBudget", "TrainingJob", "model_name", "place_by_place"]
+__all__ = ["TrainingJob", "model_name", "place_by_place"]
 
-Clock = Callable[[], float]
-
-_GRACE = 3.0
 _FEW = 3
 _APART = 1_000_000_000
 _REFERENCE_PIXELS = 1 << 20
@@ -36,35 +33,6 @@ _REFERENCE_PIXELS = 1 << 20
 def model_name(channel: int, generation: int = 1) -> str:
     """File name of a channel's model; those of later generations were trained again when the specimen had changed."""
     return f"c{channel}.onnx" if generation == 1 else f"c{channel}-{generation}.onnx"
-
-
-class TimeBudget:
-    """A training budget by the clock, bounded in steps from both sides.
-
-    Parameters
-    ----------
-    settings
-        ``budget_s``, ``min_steps`` and ``max_steps``.
-    clock
-        Gives seconds.
-    """
-
-    def __init__(self, settings: TrainingSettings, clock: Clock = time.monotonic) -> None:
-        self._settings = settings
-        self._clock = clock
-        self._started: float | None = None
-
-    def used(self, step: int) -> float:
-        """Share of the budget used; the clock starts with the first call."""
-        now = self._clock()
-        if self._started is None:
-            self._started = now
-        limits = self._settings
-        share = (now - self._started) / limits.budget_s
-        if limits.min_steps:
-            # A machine that is busy with other things gets more time instead of a half-trained model.
-            share = min(share, max(step / limits.min_steps, share / _GRACE))
-        return share if limits.max_steps is None else max(share, step / limits.max_steps)
 
 
 def _calibration(denoiser: Denoiser) -> Calibration | None:
@@ -95,31 +63,6 @@ def place_by_place(
     order = sorted(range(len(keys)), key=lambda i: (keys[i].p, keys[i].z, keys[i].t))
     places = {place: n for n, place in enumerate(dict.fromkeys((keys[i].p, keys[i].z) for i in order))}
     return [frames[i] for i in order], [keys[i].t + _APART * places[keys[i].p, keys[i].z] for i in order]
-
-
-@dataclass(frozen=True)
-class Judgement:
-    """What became of a training.
-
-    Parameters
-    ----------
-    model_id
-        Identity of the model, empty without one.
-    path
-        The ONNX file, or None without one.
-    accepted
-        Whether the gate lets it go live.
-    reason
-        In words.
-    figures
-        What was measured; JSON-able.
-    """
-
-    model_id: str
-    path: Path | None
-    accepted: bool
-    reason: str
-    figures: Mapping[str, Any]
 
 
 class TrainingJob:
@@ -184,8 +127,13 @@ class TrainingJob:
         export_onnx(trained, self._path)
         return self._path, trained
 
-    def adopt(self) -> Path:
+    def adopt(self) -> tuple[Path, Path]:
         """Copy the model that ``training.model`` names, instead of training one.
+
+        Returns
+        -------
+        tuple
+            The copy, and the file it was taken from.
 
         Raises
         ------
@@ -206,7 +154,7 @@ class TrainingJob:
         except OSError as error:
             msg = f"the model {source} cannot be copied to {self._path}: {error.strerror}; check both folders"
             raise ModelError(msg) from error
-        return self._path
+        return self._path, source
 
     def judge(
         self,
@@ -236,7 +184,14 @@ class TrainingJob:
         denoiser = ready.denoiser
         ordered, times = place_by_place(frames, keys)
         # one or two frames say less about the noise than those that the model was trained on
-        calibration = _calibration(denoiser) if len(frames) < _FEW else None
+        known = _calibration(denoiser) if len(frames) < _FEW else None
+        calibration = known or calibrate(ordered)
+        # what a training has found on the frames it was given says more
+        noise = (
+            {"noise": calibration.words, **calibration.figures}
+            if trained is None
+            else {"noise": trained.words, **trained.figures}
+        )
 
         def ask(model: Denoiser, parity: float | None) -> Verdict:
             return judge(
@@ -255,13 +210,13 @@ class TrainingJob:
             "method": denoiser.metadata.get("method"),
             "held_out": held_out,
             **ready.figures,
-            **({} if trained is None else {"noise": trained.words, **trained.figures}),
+            **noise,
             **verdict.figures,
         }
-        known = (
+        remarks = (
             () if held_out else ("it was judged on frames that it was trained on, since there are no others",)
         )
-        reason = "; ".join((*verdict.reasons, *known))
+        reason = "; ".join((*verdict.reasons, *remarks))
         return Judgement(denoiser.model_id, path, verdict.accepted, reason, figures)
 
     def trust_reference(self, path: Path, frames: Sequence[NDArray[Any]]) -> dict[str, Any]:

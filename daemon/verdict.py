@@ -2,16 +2,14 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from quietscope.adapters.ingest import IngestClient
+from quietscope.daemon.judgement import Judgement
 from quietscope.daemon.parent import Parent
 from quietscope.daemon.runfolder import RunFolder
-
-if TYPE_CHECKING:
-    from quietscope.daemon.training_job import Judgement
 
 __all__ = ["deliver_verdict", "plain", "record_verdict"]
 
@@ -19,7 +17,7 @@ _FLUSH_S = 30.0
 
 
 def deliver_verdict(
-    judgement: "Judgement",
+    judgement: Judgement,
     figures: Mapping[str, Any],
     channel: int,
     run: RunFolder,
@@ -56,7 +54,7 @@ def deliver_verdict(
 
 
 def record_verdict(
-    judgement: "Judgement", figures: Mapping[str, Any], channel: int, run: RunFolder, client: IngestClient
+    judgement: Judgement, figures: Mapping[str, Any], channel: int, run: RunFolder, client: IngestClient
 ) -> None:
     """Send a verdict to the recorder only, and wait until it is in the ledger; see `deliver_verdict`."""
     client.send(

@@ -13,10 +13,11 @@ from typing import Literal, NamedTuple
 from quietscope.adapters.frame import FrameKey
 from quietscope.adapters.ome_zarr import KINDS, Kind, StoreReader, litter, plane_files
 from quietscope.config import QuietscopeError, StoreError
-from quietscope.daemon.ledger_reader import KeptFrame, LedgerReader
+from quietscope.daemon.ledger_facts import KeptFrame
+from quietscope.daemon.ledger_reader import LedgerReader
 from quietscope.daemon.runfolder import RunFolder
 
-__all__ = ["Finding", "FindingKind", "Verification", "verify"]
+__all__ = ["Finding", "FindingKind", "Verification", "is_finished", "verify"]
 
 FindingKind = Literal[
     "ledger",
@@ -114,6 +115,26 @@ def verify(run: RunFolder) -> Verification:
         findings += _models(run, ledger)
         findings += _loose_ends(run, ledger)
     return Verification(tuple(findings), planes)
+
+
+def is_finished(run: RunFolder) -> bool:
+    """Whether a run that is not going on came to a good end, so that `quietscope resume` would find nothing to do.
+
+    Parameters
+    ----------
+    run
+        Of it no plane is read.
+    """
+    try:
+        summary = json.loads(run.summary.read_text(encoding="utf-8"))
+        with LedgerReader(run.ledger) as ledger:
+            loose = ledger.meta("source_complete") is not True or any(_loose_ends(run, ledger))
+            known = ledger.checksums().keys()
+    except (OSError, ValueError, QuietscopeError):
+        return False
+    if loose or summary.get("faults") != []:
+        return False
+    return all(key in known for key, _ in plane_files(run.root, "raw"))
 
 
 def _finding(kind: FindingKind, text: str, key: FrameKey | None = None) -> Finding:

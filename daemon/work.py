@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from quietscope.adapters.frame import FrameKey
-from quietscope.daemon.ledger_reader import PendingFrame
+from quietscope.daemon.ledger_facts import PendingFrame
 
 __all__ = ["Work", "WorkQueue"]
 

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from quietscope.config.errors import ModelError
 from quietscope.config.faultpoints import reach
 from quietscope.models.model_file import ModelFile
+from quietscope.models.network_errors import changed_shape, failed_batch, not_loaded, wrong_form
 
 if TYPE_CHECKING:
     import onnxruntime
@@ -98,16 +99,10 @@ class OnnxRuntime:
             reach("runtime.run")
             (result,) = self._session.run([self._output], {self._input: batch})
         except Exception as error:  # onnxruntime raises its own classes, which share no documented base
-            raise ModelError(
-                f"model {self.model_id} failed on a batch of shape {batch.shape} ({self.provider}): "
-                f"{_one_line(error)}; try a smaller tiling.tile or tiling.batch, or runtime.provider = 'cpu'"
-            ) from error
+            raise failed_batch(self.model_id, batch.shape, self.provider, error) from error
         output: Float32 = np.asarray(result, dtype=np.float32)
         if output.shape != batch.shape:
-            raise ModelError(
-                f"model {self.model_id} turned shape {batch.shape} into {output.shape}; a denoiser keeps it: "
-                "train anew"
-            )
+            raise changed_shape(self.model_id, batch.shape, output.shape)
         return output
 
 
@@ -155,9 +150,7 @@ def _session(file: ModelFile, name: str, threads: int) -> "onnxruntime.Inference
         with _prepared(name if usable else "cpu"):
             return onnxruntime.InferenceSession(file.content, sess_options=options, providers=chain)
     except Exception as error:  # onnxruntime raises its own classes, which share no documented base
-        raise ModelError(
-            f"{file.path} cannot be loaded by onnxruntime: {_one_line(error)}; train or export the model again"
-        ) from error
+        raise not_loaded(file.path, "onnxruntime", error, "train or export the model again") from error
 
 
 @contextlib.contextmanager
@@ -178,10 +171,6 @@ def _prepared(name: str) -> Iterator[None]:
         onnxruntime.set_default_logger_severity(2)
 
 
-def _one_line(error: Exception) -> str:
-    return " ".join(str(error).split())
-
-
 def _cpus() -> int:
     """CPUs this process may use; onnxruntime's own default counts those of the whole machine."""
     if hasattr(os, "sched_getaffinity"):
@@ -199,7 +188,4 @@ def _check_form(file: ModelFile, session: "onnxruntime.InferenceSession") -> Non
     )
     if not fits:
         found = ", ".join(f"{item.name}: {item.type} {item.shape}" for item in [*inputs, *outputs])
-        raise ModelError(
-            f"{file.path} has inputs and outputs {found}; give a model with one float32 input and one output, "
-            "(N, 1, H, W) each"
-        )
+        raise wrong_form(file.path, f"inputs and outputs {found}")

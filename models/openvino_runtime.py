@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from quietscope.config.errors import ModelError
 from quietscope.config.faultpoints import reach
 from quietscope.models.model_file import ModelFile
+from quietscope.models.network_errors import changed_shape, failed_batch, not_loaded, wrong_form
 from quietscope.models.openvino_import import import_openvino
 
 __all__ = ["OpenVinoRuntime", "openvino_precisions"]
@@ -86,9 +87,7 @@ class OpenVinoRuntime:
         try:
             self._model = self._core.read_model(file.content)
         except Exception as error:  # OpenVINO raises RuntimeError and others without a common base
-            raise ModelError(
-                f"{file.path} cannot be loaded by OpenVINO: {_one_line(error)}; set runtime.provider = 'cpu'"
-            ) from error
+            raise not_loaded(file.path, "OpenVINO", error, "set runtime.provider = 'cpu'") from error
         _check_form(file, self._model)
         self._requests: OrderedDict[tuple[int, ...], Any] = OrderedDict()
         self.provider = f"openvino {chosen}"
@@ -117,8 +116,8 @@ class OpenVinoRuntime:
         try:
             reach("runtime.run")
             request = self._request(batch.shape)
-            fits = tuple(request.get_compiled_model().output().shape) == batch.shape
-            if fits:
+            made = tuple(request.get_compiled_model().output().shape)
+            if made == batch.shape:
                 # both ends are bound to arrays of ours: nothing is copied
                 request.set_input_tensor(
                     self._openvino.Tensor(np.ascontiguousarray(batch), shared_memory=True)
@@ -126,14 +125,9 @@ class OpenVinoRuntime:
                 request.set_output_tensor(self._openvino.Tensor(output, shared_memory=True))
                 request.infer()
         except Exception as error:  # OpenVINO raises RuntimeError and others without a common base
-            raise ModelError(
-                f"model {self.model_id} failed on a batch of shape {batch.shape} ({self.provider}): "
-                f"{_one_line(error)}; try a smaller tiling.tile or tiling.batch, or runtime.provider = 'cpu'"
-            ) from error
-        if not fits:
-            raise ModelError(
-                f"model {self.model_id} changes the shape {batch.shape}; a denoiser keeps it: train anew"
-            )
+            raise failed_batch(self.model_id, batch.shape, self.provider, error) from error
+        if made != batch.shape:
+            raise changed_shape(self.model_id, batch.shape, made)
         return output
 
     def _request(self, shape: tuple[int, ...]) -> Any:
@@ -158,11 +152,4 @@ def _check_form(file: ModelFile, model: Any) -> None:
         and inputs[0].partial_shape.rank == 4
     )
     if not fits:
-        raise ModelError(
-            f"{file.path} has {len(inputs)} inputs and {len(outputs)} outputs; give a model with one float32 input and "
-            "one output, (N, 1, H, W) each"
-        )
-
-
-def _one_line(error: Exception) -> str:
-    return " ".join(str(error).split())
+        raise wrong_form(file.path, f"{len(inputs)} inputs and {len(outputs)} outputs")

@@ -1,10 +1,8 @@
 """The work behind ``quietscope bench``."""
 
 import datetime as dt
-import importlib.metadata
 import json
 import os
-import platform
 import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -20,6 +18,7 @@ from quietscope.daemon.bench.networks import write_default, write_published
 from quietscope.daemon.bench.report import BenchReport
 from quietscope.daemon.bench.stores import store_writes
 from quietscope.daemon.bench.wires import wires
+from quietscope.daemon.software import machine, software
 
 __all__ = ["bench"]
 
@@ -28,17 +27,6 @@ _LARGEST = 4096
 _CHANNELS = 4
 _EARLY, _LATE = 2_000, 20_000
 _SECONDS = (10.0, 20.0, 40.0, 60.0)
-_PACKAGES = (
-    "numpy",
-    "torch",
-    "onnxruntime",
-    "onnxruntime-gpu",
-    "openvino",
-    "zarr",
-    "tensorstore",
-    "pyzmq",
-    "bm3d",
-)
 
 
 def bench(
@@ -106,7 +94,7 @@ def _measure(
 ) -> BenchReport:
     sizes = settings.adaptive_sn2n
     report = BenchReport(
-        machine=_machine(settings),
+        machine=_circumstances(settings),
         model=f"{sizes.base_channels} feature maps, {sizes.levels} levels, stem {sizes.stem}",
     )
     rounds, longest_s = (7, 3.0) if quick else (40, 25.0)
@@ -175,32 +163,11 @@ def _measure_long(
             report.learned += learning_curve(case, settings, _SECONDS)
 
 
-def _machine(settings: Settings) -> dict[str, str]:
-    versions = []
-    for name in _PACKAGES:
-        try:
-            versions.append(f"{name} {importlib.metadata.version(name)}")
-        except importlib.metadata.PackageNotFoundError:
-            continue
+def _circumstances(settings: Settings) -> dict[str, str]:
     load = f", load {os.getloadavg()[0]:.1f} at the start" if hasattr(os, "getloadavg") else ""
     return {
         "date": dt.datetime.now(dt.UTC).date().isoformat(),
-        "machine": f"{_processor()}, {_cpus()} CPUs{load}, {platform.system()} {platform.release()}",
+        "machine": f"{machine()}{load}",
         "threads": str(settings.runtime.threads or "all"),
-        "software": ", ".join([f"Python {platform.python_version()}", *versions]),
+        "software": ", ".join(f"{name} {number}" for name, number in software().items()),
     }
-
-
-def _processor() -> str:
-    try:
-        with Path("/proc/cpuinfo").open(encoding="utf-8") as lines:
-            for line in lines:
-                if line.startswith("model name"):
-                    return line.partition(":")[2].strip()
-    except OSError:
-        pass
-    return platform.processor() or platform.machine()
-
-
-def _cpus() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -12,7 +12,7 @@ from quietscope.config.sources import SimulatorSettings
 from quietscope.daemon.evaluation.case import Case
 from quietscope.daemon.evaluation.fmd import FMD
 from quietscope.daemon.evaluation.simulated import simulated_case
-from quietscope.daemon.training_job import TimeBudget
+from quietscope.daemon.time_budget import TimeBudget
 from quietscope.models.denoiser import Denoiser
 from quietscope.models.export import export_onnx
 from quietscope.models.protocols import TrainingSet

@@ -17,7 +17,7 @@ from quietscope.daemon.evaluation.case import Case
 from quietscope.daemon.evaluation.contender import Contender
 from quietscope.daemon.evaluation.costs import MemoryPeak, giga_macs
 from quietscope.daemon.evaluation.uninverted import UninvertedDenoiser
-from quietscope.daemon.training_job import TimeBudget
+from quietscope.daemon.time_budget import TimeBudget
 from quietscope.models import noise2noise
 from quietscope.models.baselines import BASELINES
 from quietscope.models.denoiser import Denoiser

@@ -7,7 +7,7 @@ from typing import Any
 from quietscope.adapters.ome_zarr import StoreReader
 from quietscope.config import StoreError
 from quietscope.config.science import GateSettings
-from quietscope.daemon.ledger_reader import ModelVerdict
+from quietscope.daemon.ledger_facts import ModelVerdict
 from quietscope.daemon.report.chart import Line, chart
 from quietscope.daemon.report.markup import Html, paragraph, section, table, text
 from quietscope.daemon.report.method_names import method_name

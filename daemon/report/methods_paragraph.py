@@ -1,6 +1,6 @@
 """A paragraph for a Methods section: what was done to the images, in the past tense, with its sources."""
 
-from quietscope.daemon.ledger_reader import ModelVerdict
+from quietscope.daemon.ledger_facts import ModelVerdict
 from quietscope.daemon.report.markup import Html, paragraph, text
 from quietscope.daemon.report.method_names import SOURCES, method_name
 from quietscope.daemon.report.numbers import count, duration, plain

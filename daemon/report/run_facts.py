@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 from quietscope.adapters.frame import FrameKey, Series, channel_name
 from quietscope.config import Settings
 from quietscope.config.loader import load_settings
-from quietscope.daemon.ledger_reader import LedgerReader, ModelVerdict
+from quietscope.daemon.ledger_facts import ModelVerdict
+from quietscope.daemon.ledger_reader import LedgerReader
 from quietscope.daemon.report.history import History
 from quietscope.daemon.runfolder import RunFolder
 

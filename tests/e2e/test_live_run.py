@@ -36,6 +36,7 @@ SUMMARY_KEYS = {
     "fps",
     "latency_ms",
     "training_s",
+    "models",
     "earlier_models",
     "psnr_raw",
     "psnr_denoised",
@@ -44,6 +45,7 @@ SUMMARY_KEYS = {
     "provider",
     "store",
     "exit_reason",
+    "faults",
 }
 TRUTH_KEYS = {"psnr_raw", "psnr_denoised", "slope"}
 SMALL = [

@@ -1,6 +1,7 @@
 """Training and denoising of stored images, as commands of their own."""
 
 import json
+import re
 import subprocess
 import sys
 
@@ -74,6 +75,12 @@ def test_a_file_a_folder_and_a_run_are_denoised_alike_with_one_model(images, tra
         assert done.returncode == 0, done.stdout + done.stderr
         summary = json.loads((tmp_path / "s.json").read_text())
         assert summary["denoised"] == summary["frames_received"] == (1 if name == "file" else COUNT)
+        # nothing was trained, and nothing says so
+        assert list(summary["models"].values()) == [f"taken from {models / 'c0.onnx'}"]
+        assert f"the model taken from {models / 'c0.onnx'} is accepted. " in done.stdout
+        assert summary["training_s"] == 0
+        assert not re.search(r"^\W*training\b", done.stdout, re.MULTILINE)
+        assert [words for words in summary["noise"].values() if "photons" in words]
     stores = {name: StoreReader(tmp_path / name) for name in ("folder", "file", "run")}
     for t in (0, 9):
         key = FrameKey(t)

@@ -48,6 +48,8 @@ def test_the_earlier_model_serves_a_run_whose_own_is_not_better(tmp_path, write_
     assert done.returncode == 0, done.stdout + done.stderr
     summary = json.loads((tmp_path / "tuesday" / "summary.json").read_text())
     assert summary["denoised"] == 6, done.stdout
+    assert summary["models"] == {"GFP": "taken from the shelf (run monday)"}
+    assert "photons" in summary["noise"]["GFP"]
     start = summary["earlier_models"]["GFP"]
     assert start["frames"] == 6
     assert "run monday" in start["model"]

@@ -17,7 +17,7 @@ from quietscope.adapters.frame import FrameKey
 from quietscope.adapters.ome_zarr import StoreReader, plane_files
 from quietscope.daemon.ledger_reader import LedgerReader
 from quietscope.daemon.runfolder import RunFolder
-from quietscope.daemon.verification import verify
+from quietscope.daemon.verification import is_finished, verify
 
 pytestmark = pytest.mark.slow
 
@@ -104,13 +104,42 @@ def change_ledger(run: Path, *statements: str) -> None:
 
 def test_a_good_run_verifies_and_neither_resume_nor_repair_changes_it(run):
     assert findings(run) == []
-    before, summary = contents(run), json.loads((run / "summary.json").read_text())
-    good("resume", run, cwd=run)
+    before = contents(run)
+    files = {
+        name: (run / name).read_bytes() for name in ("summary.json", "report.html", "log.jsonl", "ledger.db")
+    }
+    assert "nothing to do" in good("resume", run, "--json", "told.json", cwd=run)
     good("repair", run, cwd=run)
     assert findings(run) == []
     assert contents(run) == before
-    after = json.loads((run / "summary.json").read_text())
-    assert {**after, "exit_reason": 0} == {**summary, "exit_reason": 0, "store": str(run / "image.ome.zarr")}
+    assert {name: (run / name).read_bytes() for name in files} == files
+    assert (run / "told.json").read_bytes() == files["summary.json"]
+
+
+@pytest.mark.parametrize(
+    "left",
+    [
+        "DELETE FROM meta WHERE key = 'source_complete'",
+        "UPDATE frame SET state = 'raw' WHERE t = 7",
+        "UPDATE meta SET value = '9' WHERE key = 'received'",
+        "DELETE FROM frame WHERE t = 7",
+    ],
+)
+def test_a_run_with_anything_left_to_do_is_not_finished(run, left):
+    assert is_finished(RunFolder(run))
+    change_ledger(run, left)
+    assert not is_finished(RunFolder(run))
+
+
+def test_a_run_that_ended_with_a_fault_or_left_files_is_not_finished(run):
+    (run / "spool-1.bin").touch()
+    assert not is_finished(RunFolder(run))
+    (run / "spool-1.bin").unlink()
+    assert is_finished(RunFolder(run))
+    summary = json.loads((run / "summary.json").read_text())
+    for faults in ({"faults": ["the store could not be completed"]}, {}):
+        (run / "summary.json").write_text(json.dumps({**summary, "faults": None, **faults}))
+        assert not is_finished(RunFolder(run))
 
 
 def test_every_damage_is_named_and_what_can_be_rebuilt_is(run):

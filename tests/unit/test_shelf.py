@@ -16,12 +16,13 @@ from quietscope.config.shelf import ModelsSettings
 from quietscope.daemon.cli import app
 from quietscope.daemon.earlier_model import EarlierModels
 from quietscope.daemon.fingerprint import Fingerprint
+from quietscope.daemon.judgement import Judgement
 from quietscope.daemon.ledger import DenoisedRow, LedgerWriter, MetaRow, ModelRow, RawRow
 from quietscope.daemon.ledger_reader import LedgerReader
 from quietscope.daemon.models_live import LiveModels
 from quietscope.daemon.runfolder import RunFolder
 from quietscope.daemon.shelf import Shelf
-from quietscope.daemon.training_job import Judgement, TrainingJob
+from quietscope.daemon.training_job import TrainingJob
 from quietscope.models.denoiser import Denoiser
 from quietscope.models.normalisation import Normaliser, StreamScale
 

@@ -1,5 +1,5 @@
 from quietscope.adapters.frame import FrameKey
-from quietscope.daemon.ledger_reader import PendingFrame
+from quietscope.daemon.ledger_facts import PendingFrame
 from quietscope.daemon.work import WorkQueue
 
 
