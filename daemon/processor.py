@@ -12,6 +12,7 @@ from quietscope.config import QuietscopeError, Settings, StoreError
 from quietscope.daemon.degrading import Degrading
 from quietscope.daemon.ledger_reader import LedgerReader
 from quietscope.daemon.models_live import LiveModels
+from quietscope.daemon.network_thread import Denoised, NetworkThread
 from quietscope.daemon.news import News
 from quietscope.daemon.parent import Parent
 from quietscope.daemon.publishing import PublishingThread
@@ -73,6 +74,7 @@ class Processor:
         self._showing = Showing(self._publishing, settings)
         self._watch = Watch(settings.drift, self._publishing, self._client, on_event=parent.emit)
         self._degrading = Degrading(settings, self._publishing, self._client, parent)
+        self._network = NetworkThread()
         self._rest_until = 0.0
         self._draining = False
         self._paused = False
@@ -94,6 +96,7 @@ class Processor:
                     break
         finally:
             self._report_status()
+            self._network.close()
             self._publishing.close()
             self._client.close()
             self._news.close()
@@ -107,7 +110,7 @@ class Processor:
         return 0
 
     def _step(self) -> bool:
-        """One round: messages, then at most one frame. True if there was work."""
+        """One round: messages, then at most one frame more. True if there was work."""
         self._obey()
         self._hear()
         self._results.settle()
@@ -116,7 +119,7 @@ class Processor:
             self._news.wait(50)
             return False
         given_up = self._models.given_up(self._channels)
-        if self._one_newest() or self._skipping.step(given_up) or self._backfill():
+        if self._one_newest() or self._skipping.step(given_up) or self._backfill() or self._deliver():
             return True
         self._news.wait(20)
         return False
@@ -190,6 +193,10 @@ class Processor:
             self._degrading.idle()
             return False
         channel = work.key.c
+        if self._models.is_live(channel) and not self._paused and self._degrading.quality == "full":
+            self._denoise(work)
+            return True
+        self._deliver()
         if self._paused:
             self._work.settle(work.key)
             if (raw := self._read(work)) is not None:
@@ -199,8 +206,6 @@ class Processor:
             self._work.settle(work.key)
             if self._showing.is_preview_due(channel) and (raw := self._read(work)) is not None:
                 self._showing.preview(work, raw)
-        elif self._degrading.quality == "full":
-            self._denoise(work)
         else:
             self._show_below_full(work)
         self._degrading.handled(channel)
@@ -237,37 +242,48 @@ class Processor:
         return True
 
     def _denoise(self, work: Work) -> None:
+        """Start a frame; the one that was under way is delivered meanwhile."""
         raw = self._read(work)
-        if raw is None:
+        done = self._network.finish()
+        if raw is not None:
+            self._network.start(work, raw, self._models[work.key.c])
+        self._hand_out(done)
+
+    def _deliver(self) -> bool:
+        """Wait for the frame that is under way, and show, judge and store it. False if there is none."""
+        done = self._network.finish()
+        self._hand_out(done)
+        return done is not None
+
+    def _hand_out(self, done: Denoised | None) -> None:
+        if done is None:
             return
-        model = self._models[work.key.c]
-        denoised = self._apply(model.denoiser, work, raw)
-        if denoised is None:
-            return
-        published_ns = self._showing.denoised(work, raw, denoised, model.model_id)
-        shown = published_ns is not None
-        self._watch.look_at(work, raw, denoised, model, show=shown)
-        in_full = work.received_ns >= max(model.since_ns, self._degrading.full_since_ns)
-        live = work.newest and shown and in_full
-        self._results.store(work, denoised, model.model_id, published_ns=published_ns, live=live)
+        work, model = done.work, done.model
+        self._models.note_trouble(work.key.c)
+        if self._models.is_training(self._channels):
+            self._rest_until = time.monotonic() + _REST * done.seconds
+        if done.pixels is None:
+            self._results.failed(work, f"the denoiser failed: {done.error}")
+        else:
+            self._denoise_ms = 1e3 * done.seconds
+            published_ns = self._showing.denoised(work, done.raw, done.pixels, model.model_id)
+            shown = published_ns is not None
+            self._watch.look_at(work, done.raw, done.pixels, model, show=shown)
+            in_full = work.received_ns >= max(model.since_ns, self._degrading.full_since_ns)
+            live = work.newest and shown and in_full
+            self._results.store(work, done.pixels, model.model_id, published_ns=published_ns, live=live)
+        if work.newest:
+            self._degrading.handled(work.key.c)
 
     def _apply(self, denoiser: Denoiser, work: Work, raw: Pixels) -> Pixels | None:
-        """Run the network on a frame; None if that failed, which is told and counted."""
-        started = time.perf_counter()
+        """Make a cheaper picture; None if that failed, which is told."""
         try:
-            denoised = denoiser.cast(denoiser.denoise(raw), raw.dtype)
-        except Exception as error:  # noqa: BLE001 - whatever the runtime raises, the frame must be accounted for
-            if denoiser is self._models[work.key.c].denoiser:
-                self._results.failed(work, f"the denoiser failed: {error!r}")
-            else:
-                self._parent.say("warning", f"{work.key} is not shown, since cheaper tiles failed: {error!r}")
+            return denoiser.cast(denoiser.denoise(raw), raw.dtype)
+        except Exception as error:  # noqa: BLE001 - whatever the runtime raises, the frame is stored all the same
+            self._parent.say("warning", f"{work.key} is not shown, since cheaper tiles failed: {error!r}")
             return None
-        seconds = time.perf_counter() - started
-        self._models.note_trouble(work.key.c)
-        self._denoise_ms = 1e3 * seconds
-        if self._models.is_training(self._channels):
-            self._rest_until = time.monotonic() + _REST * seconds
-        return denoised
+        finally:
+            self._models.note_trouble(work.key.c)
 
     def _read(self, work: Work) -> Pixels | None:
         assert self._store is not None
@@ -278,7 +294,7 @@ class Processor:
             return None
 
     def _is_drained(self) -> bool:
-        return self._results.all_arrived and self._ledger.pending_count() == 0
+        return not self._network.busy and self._results.all_arrived and self._ledger.pending_count() == 0
 
     def _report_status(self) -> None:
         try:
