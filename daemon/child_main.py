@@ -10,6 +10,7 @@ from quietscope.config import QuietscopeError, Settings
 from quietscope.config.loader import load_settings
 from quietscope.daemon.parent import Parent
 from quietscope.daemon.runfolder import RunFolder
+from quietscope.daemon.warnings_told import warnings_told
 
 __all__ = ["CHILDREN", "run_child"]
 
@@ -42,7 +43,8 @@ def run_child(arguments: Sequence[str]) -> int:  # noqa: PLR0911 - a table
             from quietscope.daemon.recorder import Recorder
 
             resume, follow = (options.get(name) == "1" for name in ("--resume", "--follow"))
-            return Recorder(run, settings, parent, resume=resume, follow=follow).run()
+            with warnings_told(parent):
+                return Recorder(run, settings, parent, resume=resume, follow=follow).run()
         if name == "processor":
             from quietscope.daemon.processor import Processor
 

@@ -1,4 +1,4 @@
-"""What is known of every file in the folder: who it is, how much of it was taken, when to look again.
+"""The files of a folder: which are new, which have changed, which are old acquaintances.
 
 A file is known by its name and, where the system has them, device and inode, so that a renamed or moved file is no
 second frame.
@@ -11,92 +11,19 @@ import re
 import stat
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from pathlib import Path
 
-from quietscope.adapters.folder.contents import Plane
-from quietscope.adapters.folder.stack_axes import StackInfo
-from quietscope.adapters.folder.tiff_pages import TiffCursor
+from quietscope.adapters.folder.file_record import FileRecord
 from quietscope.adapters.ndtiff import is_stack
 
-__all__ = ["FileRecord", "Inventory"]
+__all__ = ["Inventory"]
 
 _LOG = logging.getLogger("quietscope.folder")
 _FRESH_S = 60.0
 _FULL_SCAN_S = 30.0
 _FULL_SCAN_SHARE = 0.02
 _MAX_DEPTH = 64
-
-
-@dataclass(slots=True, eq=False)
-class FileRecord:
-    """One file.
-
-    Parameters
-    ----------
-    name
-        Path relative to the folder, with ``/``.
-    identity
-        Device and inode, or None where the system has none.
-    size, mtime_ns
-        As of the last time it was asked.
-    changed_s
-        Monotonic time of the last change seen.
-    taken
-        Planes dealt with, from the first on.
-    skipped
-        Planes before `taken` that were given up and may still come.
-    problem, reason
-        What is missing, in words and as key of the ``rejected`` table.
-    named
-        It has been named as bad already.
-    next_look_s, delay_s
-        Monotonic time of the next look while something is missing, and the pause before the one after it.
-    info, cursor
-        What the file says of its planes, and where the last walk through it stopped.
-    times
-        Time point of the series for each time point of the stack.
-    first, digest
-        The first plane taken, and a checksum of its pixels.
-    suspect
-        It changed without growing since: it may have been written again.
-    refusals
-        Reasons for which planes of it have been refused; each is named once.
-    vanished_s
-        Monotonic time at which it was found gone, or None.
-    """
-
-    name: str
-    identity: tuple[int, int] | None = None
-    size: int = -1
-    mtime_ns: int = -1
-    changed_s: float = 0.0
-    taken: int = 0
-    skipped: set[int] = field(default_factory=set)
-    problem: str = ""
-    reason: str = "truncated"
-    named: bool = False
-    next_look_s: float = 0.0
-    delay_s: float = 0.0
-    info: StackInfo | None = None
-    cursor: TiffCursor | None = None
-    times: dict[int, int] = field(default_factory=dict)
-    first: Plane | None = None
-    digest: int = 0
-    suspect: bool = False
-    refusals: set[str] = field(default_factory=set)
-    vanished_s: float | None = None
-
-    @property
-    def shown(self) -> str:
-        """The name in characters that can be printed and stored anywhere."""
-        return os.fsencode(self.name).decode("utf-8", "replace")
-
-    def forget(self) -> None:
-        """Begin anew: the file has been written again under its name."""
-        self.taken, self.named, self.suspect = 0, False, False
-        self.skipped, self.times, self.refusals = set(), {}, set()
-        self.first = self.info = self.cursor = None
+_EXAMPLES = 3
 
 
 class Inventory:
@@ -125,6 +52,8 @@ class Inventory:
         self._next_full_s = 0.0
         # Folders, relative, in which there is an NDTiff data set.
         self.data_sets: set[str] = set()
+        # A few files that are not taken, as of the last scan.
+        self.others: set[str] = set()
         self._warned: set[str] = set()
 
     def __len__(self) -> int:
@@ -260,6 +189,7 @@ class Inventory:
     def _names(self) -> Iterator[tuple[str, int]]:
         """Names and inodes of all interesting entries; folders reached through links are visited once."""
         visited: set[str] = set()
+        self.others.clear()
         folders = [("", 0)]
         while folders:
             prefix, depth = folders.pop()
@@ -284,6 +214,8 @@ class Inventory:
                                 continue
                             visited.add(real)
                         folders.append((name + "/", depth + 1))
+                    elif len(self.others) < _EXAMPLES and not entry.name.startswith("."):
+                        self.others.update(() if self._is_dir(entry) else (name,))
 
     @staticmethod
     def _is_dir(entry: os.DirEntry[str]) -> bool:

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from quietscope.adapters.folder.inventory import FileRecord
+from quietscope.adapters.folder.file_record import FileRecord
 from quietscope.adapters.folder.naming import NameKey, NameReader
 from quietscope.adapters.folder.stack_axes import StackInfo
 from quietscope.adapters.frame import FrameKey

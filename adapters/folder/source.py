@@ -8,11 +8,13 @@ from collections.abc import Iterable
 
 from quietscope.adapters.delivery import Delivery
 from quietscope.adapters.earlier import Earlier, EarlierFrame
+from quietscope.adapters.folder.file_record import FileRecord
 from quietscope.adapters.folder.hints import Hints
-from quietscope.adapters.folder.inventory import FileRecord, Inventory
+from quietscope.adapters.folder.inventory import Inventory
 from quietscope.adapters.folder.keys import KeyMaker
 from quietscope.adapters.folder.naming import NameReader, natural_key
 from quietscope.adapters.folder.taker import Taker
+from quietscope.adapters.folder.waiting import Waiting
 from quietscope.adapters.ndtiff import INDEX_NAME, AxisMap, DataSets
 from quietscope.adapters.protocols import Sink
 from quietscope.adapters.timeline import Timeline
@@ -61,6 +63,7 @@ class FolderSource:
             settle_s=settings.settle_s,
         )
         self._inventory = Inventory(root, settings.include, recursive=settings.recursive)
+        self._waiting = Waiting(self._inventory, settings.include, recursive=settings.recursive)
         self._pending: dict[FileRecord, None] = {}
         self._root_id: tuple[int, int] | None = None
         self._next_scan_s = 0.0
@@ -191,6 +194,8 @@ class FolderSource:
         self._look(taker, [record for record in self._pending if record.next_look_s <= now])
         if folders_changed or time.monotonic() >= self._next_scan_s:
             found = self._scan()
+            if self._earlier is None:
+                self._waiting.look()
             if listening and not self._away and self._identity() != self._root_id:
                 self._root_id = self._identity()
                 hints.stop()

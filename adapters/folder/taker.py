@@ -11,7 +11,8 @@ import numpy as np
 from quietscope.adapters.delivery import Delivery
 from quietscope.adapters.earlier import EarlierFrame
 from quietscope.adapters.folder.contents import Contents, Plane, Refusal, look_into
-from quietscope.adapters.folder.inventory import FileRecord, Inventory
+from quietscope.adapters.folder.file_record import FileRecord
+from quietscope.adapters.folder.inventory import Inventory
 from quietscope.adapters.folder.keys import KeyMaker
 from quietscope.adapters.folder.mm_summary import channel_names
 from quietscope.adapters.folder.readers import read_mm_metadata, read_plane
@@ -233,13 +234,11 @@ class Taker:
             record.problem, record.reason = f"page {found.index}: {error}", reason
             record.cursor = None
             if give_up:
-                self._pass_over(record, found.index + 1)
+                record.pass_over(found.index + 1)
             return give_up
         if record.first is None:
             record.first, record.digest = found, _digest(pixels)
-        self._pass_over(record, found.index)
-        record.taken = max(record.taken, found.index + 1)
-        record.skipped.discard(found.index)
+        record.take(found.index)
         facts = MMFacts.of(said)
         metadata = {"name": record.shown, "page": found.index, **facts.metadata()}
         frame = Frame(pixels, key, received_ns, facts.exposure_ms or info.exposure_ms, metadata)
@@ -280,9 +279,7 @@ class Taker:
                 return False
             record.first, record.digest = found, frame.crc32
         self._keys.restore(record, info, found.index, said, frame.key)
-        self._pass_over(record, found.index)
-        record.taken = max(record.taken, found.index + 1)
-        record.skipped.discard(found.index)
+        record.take(found.index)
         return True
 
     def _find_renamed(self, record: FileRecord, pixels: Pixels) -> None:
@@ -293,11 +290,6 @@ class Taker:
             if same and not (self._inventory.root / name).exists():
                 self._earlier[record.shown] = self._earlier.pop(name)
                 return
-
-    @staticmethod
-    def _pass_over(record: FileRecord, end: int) -> None:
-        record.skipped.update(range(record.taken, end))
-        record.taken = max(record.taken, end)
 
 
 def _digest(pixels: Pixels) -> int:

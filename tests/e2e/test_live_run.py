@@ -389,6 +389,7 @@ def test_empty_folder_and_ctrl_c_end_cleanly(start, tmp_path):
     folder.mkdir()
     run = start("watch", str(folder), changes=[])
     run.addresses()
+    run.until(f"waiting for images in {folder}")
     run.process.send_signal(signal.SIGINT)
     assert run.wait(60) == 0, run.text()
     assert balance(run)["frames_received"] == 0
