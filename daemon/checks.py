@@ -1,55 +1,35 @@
 """What must hold before a recording begins: measured on this machine, with these settings, in plain words."""
 
-import importlib.metadata
 import os
 import shutil
-import socket
 import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
-from urllib.parse import urlsplit
 
 import numpy as np
 
 from quietscope.adapters.frame import FrameKey, Series
 from quietscope.adapters.ome_zarr import StoreWriter
 from quietscope.config import QuietscopeError, Settings
-from quietscope.config.sources import FolderSettings, RunSourceSettings, SimulatorSettings
+from quietscope.config.sources import (
+    FolderSettings,
+    RunSourceSettings,
+    SimulatorSettings,
+    WireSourceSettings,
+)
+from quietscope.daemon.check import Check
+from quietscope.daemon.machine_checks import existing, machine_probes
 
-__all__ = ["Check", "run_checks"]
-
-State = Literal["go", "caution", "no-go"]
+__all__ = ["run_checks"]
 
 _WRITTEN = 20
 _FREE_MARGIN = 1.2
 _EVENT_S = 2.0
-_EARLIEST = 1_735_689_600  # 2025-01-01: an earlier clock was never set
 
 
-@dataclass(frozen=True, slots=True)
-class Check:
-    """One thing that was looked at.
-
-    Parameters
-    ----------
-    name
-        What.
-    state
-        ``go``, ``caution`` (the run can begin, but see the words) or ``no-go``.
-    words
-        What was found, with figures, and the mend.
-    """
-
-    name: str
-    state: State
-    words: str
-
-
-def run_checks(settings: Settings, *, quick: bool = False) -> Iterator[Check]:
+def run_checks(settings: Settings, *, quick: bool = False, source: bool = True) -> Iterator[Check]:
     """Check this machine for a run with these settings.
 
     Parameters
@@ -58,29 +38,30 @@ def run_checks(settings: Settings, *, quick: bool = False) -> Iterator[Check]:
         Effective settings; size and rate of the frames are the simulator's, else 512×512 uint16 is assumed.
     quick
         Only what takes no noticeable time: for the pre-flight of every run. The disk is not timed, the network not run.
+    source
+        Also whether the machine is up to the settings' source; else whatever they say of it is passed over.
 
     Yields
     ------
     Check
         In the order of a pre-flight list.
     """
+    if not source:
+        settings = settings.model_copy(update={"source": WireSourceSettings()})
     series = _series(settings)
     probes: list[tuple[str, Callable[[], Check]]] = [
-        ("permissions", lambda: _permissions(settings)),
+        *machine_probes(settings, quick=quick),
         ("free disk", lambda: _free_disk(settings, series)),
-        ("ports", lambda: _ports(settings)),
-        ("clock", _clock),
-        ("versions", _versions),
-        ("source", lambda: _source(settings)),
     ]
+    if source:
+        probes.append(("source", lambda: _source(settings)))
     if settings.training.model is not None:
         probes.append(("model", lambda: _model(settings)))
     if not quick:
-        probes += [
-            ("write rate", lambda: _write_rate(settings, series)),
-            ("folder events", lambda: _folder_events(settings)),
-            ("network", lambda: _network(settings, series)),
-        ]
+        probes.append(("write rate", lambda: _write_rate(settings, series)))
+        if source:
+            probes.append(("folder events", lambda: _folder_events(settings)))
+        probes.append(("network", lambda: _network(settings, series)))
     for name, probe in probes:
         try:
             yield probe()
@@ -95,27 +76,8 @@ def _series(settings: Settings) -> Series:
     return Series(512, 512, "uint16", ("channel 0",), "an assumption")
 
 
-def _existing(folder: Path) -> Path:
-    folder = folder.expanduser().absolute()
-    while not folder.exists() and folder != folder.parent:
-        folder = folder.parent
-    return folder
-
-
-def _permissions(settings: Settings) -> Check:
-    folder = _existing(settings.out)
-    try:
-        with tempfile.NamedTemporaryFile(dir=folder):
-            pass
-    except OSError as error:
-        return Check(
-            "permissions", "no-go", f"cannot write into {folder} ({error.strerror}); choose another --out"
-        )
-    return Check("permissions", "go", f"{folder} can be written")
-
-
 def _free_disk(settings: Settings, series: Series) -> Check:
-    free = shutil.disk_usage(_existing(settings.out)).free
+    free = shutil.disk_usage(existing(settings.out)).free
     frames = settings.stop.frames
     if frames is None and isinstance(settings.source, SimulatorSettings):
         frames = settings.source.frames * len(settings.source.channels)
@@ -130,59 +92,6 @@ def _free_disk(settings: Settings, series: Series) -> Check:
     if needed > free:
         return Check("free disk", "no-go", f"{words}; free some space or choose another --out")
     return Check("free disk", "go", words)
-
-
-def _ports(settings: Settings) -> Check:
-    for setting, endpoint in (
-        ("publish.endpoint", settings.publish.endpoint),
-        ("recorder.endpoint", settings.recorder.endpoint),
-        ("control.endpoint", settings.control.endpoint),
-        ("monitoring.port", f"tcp://127.0.0.1:{settings.monitoring.port or 0}"),
-    ):
-        parts = urlsplit(endpoint)
-        try:
-            host, port = parts.hostname or "", parts.port or 0
-        except ValueError as error:
-            return Check("ports", "no-go", f"{setting} = {endpoint} is no address: {error}")
-        with socket.socket() as probe:
-            if os.name != "nt":
-                probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            try:
-                probe.bind((host, port))
-            except OSError as error:
-                words = f"{setting} = {endpoint} cannot be opened ({error.strerror}); set another port, or 0"
-                return Check("ports", "no-go", words)
-        open_to_all = not host.startswith("127.") and host != "localhost"
-        if open_to_all and settings.security.keys is None:
-            words = f"{setting} = {endpoint} can be reached by others; make keys: quietscope keys new FOLDER"
-            return Check("ports", "no-go", words)
-    return Check("ports", "go", "all addresses can be opened")
-
-
-def _clock() -> Check:
-    if time.time() < _EARLIEST:
-        words = f"the clock says {time.strftime('%Y-%m-%d')}; set it, or times in the ledger will be wrong"
-        return Check("clock", "caution", words)
-    wall, steady = time.time(), time.monotonic()
-    time.sleep(0.05)
-    drift = abs((time.time() - wall) - (time.monotonic() - steady))
-    if drift > 0.02:
-        return Check("clock", "caution", f"the clock moved by {1e3 * drift:.0f} ms while it was looked at")
-    return Check("clock", "go", f"{time.strftime('%Y-%m-%d %H:%M:%S')}, runs evenly")
-
-
-def _versions() -> Check:
-    installed = {
-        name.lower() for dist in importlib.metadata.distributions() if (name := dist.metadata["Name"])
-    }
-    both = sorted({"onnxruntime", "onnxruntime-gpu", "onnxruntime-directml"} & installed)
-    if len(both) > 1:
-        words = f"{' and '.join(both)} overwrite each other; uninstall all of them, then install one"
-        return Check("versions", "no-go", words)
-    words = ", ".join(
-        f"{name} {importlib.metadata.version(name)}" for name in ("numpy", "zarr", "torch", *both)
-    )
-    return Check("versions", "go", words)
 
 
 def _source(settings: Settings) -> Check:
@@ -224,7 +133,7 @@ def _is_stored(settings: Settings) -> bool:
 def _write_rate(settings: Settings, series: Series) -> Check:
     rng = np.random.default_rng(0)
     pixels = rng.poisson(200, (series.height, series.width)).astype(series.dtype)
-    with tempfile.TemporaryDirectory(dir=_existing(settings.out), prefix=".quietscope-doctor-") as folder:
+    with tempfile.TemporaryDirectory(dir=existing(settings.out), prefix=".quietscope-doctor-") as folder:
         store = StoreWriter(Path(folder), series, settings.store)
         store.write("raw", FrameKey(0), pixels)
         started = time.perf_counter()
@@ -258,7 +167,7 @@ def _folder_events(settings: Settings) -> Check:
             seen.set()
 
     # Nothing is ever written into a watched folder, so events are tried where the system has them at all.
-    with tempfile.TemporaryDirectory(dir=_existing(settings.out), prefix=".quietscope-doctor-") as folder:
+    with tempfile.TemporaryDirectory(dir=existing(settings.out), prefix=".quietscope-doctor-") as folder:
         observer = Observer()
         observer.schedule(Seen(), folder)
         observer.start()

@@ -32,12 +32,13 @@ def doctor(
     frames: Frames = None,
     json_file: Json = None,
 ) -> None:
-    """Check whether a recording would go well on this machine, and say go or no-go."""
+    """Check this machine, and whether a recording would go well on it if one is named; say go or no-go."""
     from quietscope.daemon.doctor_command import doctor as check
 
     base = None if folder is None else {"source": {"kind": "folder", "path": str(folder.absolute())}}
     settings = settings_of(file, profile, changes, base, out=out, frames=frames)
-    raise typer.Exit(check(settings, json_file))
+    named = file or folder or profile or any(change.startswith("source.") for change in changes or ())
+    raise typer.Exit(check(settings, json_file, source=bool(named)))
 
 
 @machine_app.command()

@@ -10,15 +10,30 @@ from rich.table import Table
 from rich.text import Text
 
 from quietscope.config import RunError, Settings
-from quietscope.daemon.checks import Check, run_checks
+from quietscope.daemon.check import Check
+from quietscope.daemon.checks import run_checks
 
 __all__ = ["doctor", "preflight"]
 
 _COLOURS = {"go": "green", "caution": "yellow", "no-go": "bold red"}
 
+_MACHINE_ONLY = (
+    "This is about the machine alone. To check it for a recording, name that: quietscope doctor --watch FOLDER, or "
+    "quietscope doctor SETTINGS.toml"
+)
 
-def doctor(settings: Settings, json_file: Path | None) -> int:
+
+def doctor(settings: Settings, json_file: Path | None, *, source: bool = True) -> int:
     """Check everything, print it, and say whether a run can begin.
+
+    Parameters
+    ----------
+    settings
+        Effective settings.
+    json_file
+        Where the result for machines goes.
+    source
+        Also whether the machine is up to the settings' source; else only the machine.
 
     Returns
     -------
@@ -26,8 +41,10 @@ def doctor(settings: Settings, json_file: Path | None) -> int:
         0 for go (also with cautions), 1 for no-go.
     """
     console = Console()
+    if not source:
+        console.print(Text(_MACHINE_ONLY), soft_wrap=True)
     with console.status("looking at this machine …"):
-        checks = list(run_checks(settings))
+        checks = list(run_checks(settings, source=source))
     table = Table(show_header=False, show_edge=False)
     for check in checks:
         table.add_row(Text(check.state, style=_COLOURS[check.state]), check.name, Text(check.words))

@@ -31,10 +31,32 @@ def test_a_machine_that_is_well_gets_a_go(tmp_path):
     assert found["go"]
     names = [check["name"] for check in found["checks"]]
     assert names == [
-        "permissions", "free disk", "ports", "clock", "versions", "source", "write rate", "folder events", "network"
+        "permissions", "ports", "clock", "versions", "memory", "graphics card", "free disk", "source", "write rate",
+        "folder events", "network"
     ]  # fmt: skip
     assert re.match("runs on (cpu|cuda|openvino (float32|bfloat16)), ", found["checks"][-1]["words"])
     assert [path.name for path in tmp_path.iterdir()] == ["doctor.json"], "something was left behind"
+
+
+def test_without_a_source_only_the_machine_is_judged(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    done = CliRunner().invoke(app, ["doctor", "--json", "found.json"])
+    assert "about the machine alone" in done.output
+    found = {check["name"]: check for check in json.loads((tmp_path / "found.json").read_text())["checks"]}
+    assert list(found) == [
+        "permissions", "ports", "clock", "versions", "memory", "graphics card", "free disk", "write rate", "network"
+    ]  # fmt: skip
+    # nothing of the simulator's planned series
+    assert "length not planned" in found["free disk"]["words"]
+    assert "camera" not in found["write rate"]["words"] + found["network"]["words"]
+    assert "512×512" in found["write rate"]["words"]
+
+
+def test_too_little_memory_is_a_caution(tmp_path):
+    settings = load_settings(overrides=[f"out={tmp_path}", "recorder.ring_mb=999999"])
+    check = next(check for check in run_checks(settings) if check.name == "memory")  # none behind it is made
+    assert check.state == "caution"
+    assert "recorder.ring_mb" in check.words
 
 
 def test_every_quick_check_goes(tmp_path):
