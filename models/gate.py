@@ -18,7 +18,7 @@ from quietscope.config.errors import ModelError
 from quietscope.config.science import GateSettings
 from quietscope.models.calibration import Calibration, calibrate
 from quietscope.models.coloured_noise import SharedNoise
-from quietscope.models.gate_pairs import Pair, choose_kind, make_pairs
+from quietscope.models.gate_pairs import PAIR_WORDS, Pair, choose_kind, make_pairs
 from quietscope.models.gaussian import blur
 from quietscope.models.hot_pixels import find_hot_pixels, repair
 from quietscope.models.noise import NoiseReport, clean
@@ -126,7 +126,7 @@ def judge(
     if reasons:
         return Verdict(accepted=False, reasons=reasons, figures={"pairs": kind, **plain})
     frames = "1 frame" if len(held_out) == 1 else f"{len(held_out)} frames"
-    passed = f"all checks passed on {frames} ({kind} pairs)"
+    passed = f"all checks passed on {frames} (compared: {PAIR_WORDS[kind]})"
     return Verdict(accepted=True, reasons=(passed,), figures={"pairs": kind, **plain})
 
 
@@ -152,8 +152,8 @@ def _objections(
         )
     if not errors:
         yield (
-            "noise is correlated between neighbours, and there are no two consecutive held-out frames to compare: "
-            "nothing proves that the model removes noise"
+            "neighbouring pixels share their noise, and there are no two consecutive frames that are new to the model: "
+            "nothing proves that it removes noise"
         )
     else:
         yield from _rivals_that_win(figures, errors, kind)
@@ -189,8 +189,8 @@ def _rivals_that_win(
             "the noisy input" if best == "identity" else f"a Gaussian blur of σ = {best.split('_')[1]} pixels"
         )
         yield (
-            f"{words} predicts held-out {kind} pairs as well or better (mean squared error {errors[best]:.6g} "
-            f"against the model's {own:.6g})"
+            f"{words} does as well as the model or better (mean squared error {errors[best]:.6g} against the model's "
+            f"{own:.6g}; compared: {PAIR_WORDS[kind]})"
         )
 
 

@@ -7,7 +7,7 @@ share it then, and copying it would look like success. *Phase*: twins within int
 noise ends within a few pixels and there is one frame only.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import pairwise
 from typing import Any, Literal
 
@@ -23,9 +23,17 @@ from quietscope.models.thinning import MARGIN as THINNING_MARGIN
 from quietscope.models.thinning import Thinning
 from quietscope.models.twins import split_diagonal
 
-__all__ = ["Kind", "Pair", "choose_kind", "make_pairs"]
+__all__ = ["PAIR_WORDS", "Kind", "Pair", "choose_kind", "make_pairs"]
 
 Kind = Literal["thinned", "spatial", "temporal", "phase"]
+
+PAIR_WORDS: Mapping[str, str] = {
+    "thinned": "two images into which the photons of a frame were dealt",
+    "spatial": "neighbouring pixels of the same frame",
+    "temporal": "consecutive frames",
+    "phase": "pixels of the same frame that lie apart",
+}
+"""What is compared, for people."""
 
 Float32 = NDArray[np.float32]
 

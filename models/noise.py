@@ -74,13 +74,13 @@ class NoiseReport:
     @property
     def words(self) -> str:
         """The finding and, if there is one, the mend."""
-        figures = f"({self.neighbour_correlation:z.2f}; twins {self.twin_correlation:z.2f})"
+        figure = f"(correlation {self.neighbour_correlation:z.2f})"
         if self.independent:
-            return f"noise is independent between neighbours {figures}: training on single frames is sound"
+            return f"noise is independent between neighbouring pixels {figure}: single frames are enough to learn from"
         return (
-            f"noise is correlated between neighbours {figures}: twins from one frame share it and cannot "
-            "remove it. Train on pairs of consecutive frames, or stream the raw camera frames (before "
-            "reconstruction, demosaicing, scaling or in-camera correction)"
+            f"noise is shared by neighbouring pixels {figure}: in a single frame it looks like structure and would "
+            "stay. Train on consecutive frames, or stream the raw camera frames (before reconstruction, demosaicing, "
+            "scaling or in-camera correction)"
         )
 
 

@@ -34,6 +34,15 @@ __all__ = ["PairChoice", "choose_pairs"]
 _STILL = 0.004
 """Largest share of moving blocks in a scene that counts as still: fixed cells showed 0.002, living ones 0.04-0.8."""
 
+_SPLIT = {
+    "spatial": "each frame split in two by its pixels",
+    "thinned": "each frame split in two by its photons",
+    "mixed": "each frame split in two, in turn by its photons and by its pixels",
+}
+"""What twins of single frames are, for people."""
+
+_ORDINALS = {2: "second", 3: "third", 4: "fourth"}
+
 _USABLE = 0.5
 """Largest share of moving blocks between neighbouring frames that leaves enough to train on."""
 
@@ -111,11 +120,11 @@ class _Choice:
         if wanted == "still":
             return self._still()
         if wanted == "temporal":
-            return PairChoice(self._temporal(), "trains on neighbouring frames, as set")
+            return PairChoice(self._temporal(), "trains on pairs of consecutive frames, as set")
         if wanted == "phase":
             k = phase_count(self._set.calibration.lag_correlations) or 2
-            return self._phase(k, f"trains on twins of {k}×{k} interleaved phases, as set")
-        return PairChoice(self._single(wanted), f"trains on {wanted} twins of single frames, as set")
+            return self._phase(k, f"trains on {_phases(k)}, as set")
+        return PairChoice(self._single(wanted), f"trains on {_SPLIT[wanted]}, as set")
 
     def _automatic(self) -> PairChoice:
         frames = self._set.frames
@@ -129,21 +138,21 @@ class _Choice:
             if moving <= _USABLE:
                 return PairChoice(
                     temporal,
-                    f"trains on neighbouring frames (temporal twins), whose noise is independent; {moving:.0%} of the "
-                    "scene moves between them and is left out",
+                    f"trains on pairs of consecutive frames, whose noise is independent; {moving:.0%} of the scene "
+                    "moves between them and is left out",
                 )
         k = phase_count(self._set.calibration.lag_correlations)
         why = "the scene moves too fast for pairs of frames" if self._several else "there is only one frame"
         if k is not None:
             return self._phase(
                 k,
-                f"trains on twins of {k}×{k} interleaved phases, which share no noise, since {why}; details finer than "
-                f"{k} pixels are lost",
+                f"trains on {_phases(k)}, since pixels so far apart share no noise, and {why}; details finer than {k} "
+                "pixels are lost",
             )
         return PairChoice(
             self._single("spatial"),
-            f"trains on spatial twins although they share noise, since {why} and the noise is correlated over more "
-            "than four pixels: expect the noise's pattern to stay",
+            f"trains on {_SPLIT['spatial']}, although both share noise, since {why}, and even pixels four apart share "
+            "it: expect the noise's pattern to stay",
         )
 
     def _still(self) -> PairChoice:
@@ -172,13 +181,12 @@ class _Choice:
         if calibration.doubts and (calibration.gain > 0 or self._figures["noise_std"] <= 0):
             return PairChoice(
                 self._single("spatial"),
-                "trains on spatial twins of single frames, since photons cannot be counted",
+                f"trains on {_SPLIT['spatial']}, since photons cannot be counted",
             )
-        dealt = (
-            "photo-electrons dealt out" if calibration.gain > 0 else "pixels with noise added and taken away"
-        )
-        words = f"trains on twins of single frames, of 2×2 blocks and of {dealt} (mixed twins)"
-        return PairChoice(self._single("mixed"), words)
+        split = _SPLIT["mixed"]
+        if calibration.gain <= 0:
+            split = "each frame split in two, in turn by noise added to one and taken from the other and by its pixels"
+        return PairChoice(self._single("mixed"), f"trains on {split}")
 
     def _phase(self, k: int, words: str) -> PairChoice:
         phases = [split_phases(frame, k) for frame in self._set.frames]
@@ -207,3 +215,8 @@ class _Choice:
             return spatial
         thinned = ThinnedTwins(stack, Thinning.of(calibration or self._set.calibration), self._figures)
         return thinned if kind == "thinned" else MixedTwins(thinned, spatial)
+
+
+def _phases(k: int) -> str:
+    """What the twins of k×k phases are, for people."""
+    return f"each frame taken apart into every {_ORDINALS[k]} pixel"

@@ -29,8 +29,8 @@ def succeed(new: Verdict, old: Verdict) -> Verdict:
         return Verdict(new.accepted, new.reasons, figures)
     difference = f"{abs(mine / theirs - 1):.2%}" if theirs > 0 else "much"
     if mine <= theirs:
-        better = f"its error on held-out pairs is {difference} below that of the model in use"
+        better = f"on frames that are new to both its error is {difference} below that of the model in use"
         return Verdict(new.accepted, (*new.reasons, better) if new.accepted else new.reasons, figures)
-    worse = f"the model in use predicts held-out pairs better (by {difference})"
+    worse = f"the model in use does better on frames that are new to both (by {difference})"
     reasons = (worse,) if new.accepted else (*new.reasons, worse)
     return Verdict(accepted=False, reasons=reasons, figures=figures)

@@ -14,18 +14,12 @@ from quietscope.daemon.report.method_names import method_name
 from quietscope.daemon.report.numbers import count, duration, percent, plain
 from quietscope.daemon.report.pictures import before_and_after
 from quietscope.daemon.report.run_facts import RunFacts
+from quietscope.models.gate_pairs import PAIR_WORDS
 
 __all__ = ["gate", "light", "pictures", "training"]
 
 _MOST = 12
 """Channels with pictures."""
-
-_PAIRS = {
-    "thinned": "the photo-electrons of a frame dealt out into two images",
-    "spatial": "neighbouring pixels of the same frame",
-    "temporal": "consecutive frames",
-    "phase": "interleaved pixels of the same frame",
-}
 
 
 def pictures(run: RunFacts) -> Html:
@@ -138,7 +132,7 @@ def _checks(figures: Mapping[str, Any], limits: GateSettings) -> Iterator[tuple[
     rivals = [v for k, v in figures.items() if k.startswith("pair_error_") and k != "pair_error_model"]
     best = min((v for v in rivals if v is not None), default=None)
     if best is not None:
-        pairs = _PAIRS.get(str(figures.get("pairs")), "another image of the same scene")
+        pairs = PAIR_WORDS.get(str(figures.get("pairs")), "another image of the same scene")
         yield (
             f"Beats smoothing: error against a second noisy image ({pairs}), mostly that image's noise",
             plain(own, 4),

@@ -203,7 +203,7 @@ def test_a_run_is_paused_and_trained_again_by_command(live, tmp_path, monkeypatc
     refused = live.until(lambda event: event["event"] == "verdict", mark)
     assert refused["figures"]["method"] == "fm2s"
     assert not refused["accepted"]
-    assert "the model in use predicts held-out pairs better" in refused["reason"]
+    assert "the model in use does better on frames that are new to both" in refused["reason"]
     live.deliver(3)
     live.until_denoised()
 

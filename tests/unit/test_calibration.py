@@ -102,7 +102,7 @@ def test_living_cells_of_the_simulator(modality, photons, count):
     truth = (simulator.truth(FrameKey(t=0)) - 100) / 2.2
     assert found.photons == pytest.approx(np.percentile(truth, 99.5), rel=0.2)
     assert found.reliable
-    assert "independent between neighbours" in found.words
+    assert "independent between neighbouring pixels" in found.words
     assert abs(found.neighbour_correlation) < 0.03
     assert np.abs(found.lag_correlations).max() < 0.03
 

@@ -51,7 +51,7 @@ def test_correlation_of_blurred_noise_is_found_and_named(rng, sigma):
     assert report.neighbour_correlation == pytest.approx(beside, abs=0.03)
     assert report.twin_correlation == pytest.approx(2 * beside / (1 + diagonal), abs=0.04)
     assert not report.independent
-    assert "correlated between neighbours" in report.words
+    assert "shared by neighbouring pixels" in report.words
     assert "consecutive frames" in report.words
 
 

@@ -15,14 +15,17 @@ def verdict(error, *, accepted=True):
 def test_a_better_model_that_passes_the_gate_takes_over():
     found = succeed(verdict(0.9), verdict(1.0))
     assert found.accepted
-    assert found.reasons == ("passed", "its error on held-out pairs is 10.00% below that of the model in use")
+    assert found.reasons == (
+        "passed",
+        "on frames that are new to both its error is 10.00% below that of the model in use",
+    )
     assert found.figures == {"pair_error_model": 0.9, "slope": 1.0, "pair_error_in_use": 1.0}
 
 
 def test_a_worse_model_is_refused_however_good_it_is():
     found = succeed(verdict(1.01), verdict(1.0))
     assert not found.accepted
-    assert found.reasons == ("the model in use predicts held-out pairs better (by 1.00%)",)
+    assert found.reasons == ("the model in use does better on frames that are new to both (by 1.00%)",)
 
 
 def test_an_equal_model_is_not_worse():

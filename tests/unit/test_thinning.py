@@ -95,7 +95,7 @@ def test_thinned_pairs_come_from_the_calibration_of_the_frames():
     normaliser = Normaliser.calibrate("stream", frames)
     chosen = choose_pairs(TrainingSet(frames, [0, 5]), normaliser, Settings(), 8)
     assert chosen.pairs.kind == "mixed"
-    assert "photo-electrons" in chosen.words
+    assert chosen.words == "trains on each frame split in two, in turn by its photons and by its pixels"
     thinned = choose_pairs(
         TrainingSet(frames, [0, 5]), normaliser, Settings(adaptive_sn2n={"pairs": "thinned"}), 8
     ).pairs
