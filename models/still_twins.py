@@ -53,7 +53,7 @@ class StillTwins:
         figures: Mapping[str, float] | None = None,
     ) -> None:
         if len(frames) < 2:
-            msg = f"still twins need two frames, and there is {len(frames)}; raise training.frames"
+            msg = f"adaptive_sn2n.pairs = 'still' needs two frames, there is {len(frames)}; raise training.frames"
             raise ModelError(msg)
         self._stack = FrameStack(frames, normaliser, patch=patch, multiple=multiple, together=True)
         self.figures: Mapping[str, float] = {**(figures or {}), "hot_pixels": float(self._stack.hot_pixels)}

@@ -54,7 +54,7 @@ class TemporalTwins:
         figures: Mapping[str, float] | None = None,
     ) -> None:
         if len(frames) < 2:
-            msg = f"temporal twins need two frames, and there is {len(frames)}; raise training.frames"
+            msg = f"adaptive_sn2n.pairs = 'temporal' needs two frames, there is {len(frames)}; raise training.frames"
             raise ModelError(msg)
         self._stack = FrameStack(frames, normaliser, patch=patch, multiple=multiple, together=True)
         self._partners = _neighbours(indices)
