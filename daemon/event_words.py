@@ -63,11 +63,11 @@ def words_of(event: Event) -> Words | None:  # noqa: PLR0911 - a table
 
 def _verdict(event: Event) -> Words:
     taken_from, seconds = event["figures"].get("taken_from"), event["figures"].get("training_s", 0.0)
-    what = "new model" if event.get("again") else "model"
-    spent = f" after {seconds:.0f} s"
+    what, spent = "model", f" after {seconds:.0f} s"
     if taken_from is not None:
         what, spent = f"the model taken from {taken_from} is", ""
     if event["accepted"]:
-        return Words("good", f"{event['name']}: {what} accepted{spent}. {event['reason']}")
+        new = "new " if event.get("again") else ""
+        return Words("good", f"{event['name']}: {new}{what} accepted{spent}. {event['reason']}")
     then = "its old model goes on" if event.get("again") else "the channel stays on preview"
     return Words("warning", f"{event['name']}: {what} NOT accepted, {then}. {event['reason']}")
