@@ -14,6 +14,7 @@ from quietscope.daemon.parent import Parent
 from quietscope.daemon.publishing import Publication, PublishingThread
 from quietscope.daemon.work import Work
 from quietscope.models.denoiser import Denoiser
+from quietscope.models.preview import preview
 from quietscope.models.thrift import thrift
 
 __all__ = ["Degrading"]
@@ -152,8 +153,8 @@ class Degrading:
             )
         return self._shown_last()
 
-    def show(self, work: Work, raw: Pixels, picture: Pixels, model_id: str) -> None:
-        """Show a frame below full quality, and have the ledger know it.
+    def show(self, work: Work, raw: Pixels, model: LiveModel) -> None:
+        """Show a frame below full quality, and have the ledger know it; one that cannot be made is told of.
 
         Parameters
         ----------
@@ -161,21 +162,33 @@ class Degrading:
             The frame.
         raw
             Its pixels.
-        picture
-            What is made of it: ``denoised`` with cheaper tiles, a preview, or `raw` itself.
-        model_id
+        model
             The model of its channel.
         """
+        picture = self._picture(work, raw, model)
+        if picture is None:
+            return
         kind, quality = _KINDS[self.quality], self.quality
         if kind != "raw" and self._settings.publish.raw:
             self._publishing.publish(Publication("raw", work.key, raw, work.received_ns, quality=quality))
-        model = model_id if kind == "denoised" else None
+        model_id = model.model_id if kind == "denoised" else None
         shown_ns = self._publishing.publish(
-            Publication(kind, work.key, picture, work.received_ns, model, quality=quality)
+            Publication(kind, work.key, picture, work.received_ns, model_id, quality=quality)
         )
         if shown_ns is not None:
             self._last[work.key.c] = work
             self._client.send("shown", key=list(work.key), quality=quality, shown_ns=shown_ns)
+
+    def _picture(self, work: Work, raw: Pixels, model: LiveModel) -> Pixels | None:
+        """What there is time for: denoised with cheaper tiles, a preview, or `raw` itself; None if that failed."""
+        denoiser = self.denoiser(model)
+        if denoiser is None:
+            return preview(raw) if self.quality == "preview" else raw
+        try:
+            return denoiser.cast(denoiser.denoise(raw), raw.dtype)
+        except Exception as error:  # noqa: BLE001 - whatever the runtime raises, the frame is stored all the same
+            self._parent.say("warning", f"{work.key} is not shown, since cheaper tiles failed: {error!r}")
+            return None
 
     def _shown_last(self) -> list[Work]:
         """The last frame of each channel, once it may be shown at full quality."""

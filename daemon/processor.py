@@ -22,8 +22,6 @@ from quietscope.daemon.showing import Showing
 from quietscope.daemon.skipping import Skipping
 from quietscope.daemon.watching import Watch
 from quietscope.daemon.work import Work, WorkQueue
-from quietscope.models.denoiser import Denoiser
-from quietscope.models.preview import preview
 
 __all__ = ["Processor"]
 
@@ -215,19 +213,12 @@ class Processor:
         """Show what there is time for; the frame stays "raw" in the ledger and is back-filled at full quality."""
         self._work.settle(work.key)
         model = self._models[work.key.c]
-        denoiser = self._degrading.denoiser(model)
-        thinned = self._settings.processor.preview_hz > 0
-        if denoiser is None and thinned and not self._showing.is_preview_due(work.key.c):
+        thinned = self._degrading.denoiser(model) is None and self._settings.processor.preview_hz > 0
+        if thinned and not self._showing.is_preview_due(work.key.c):
             return
-        raw = self._read(work)
-        if raw is None:
-            return
-        if denoiser is not None:
-            picture = self._apply(denoiser, work, raw)
-        else:
-            picture = preview(raw) if self._degrading.quality == "preview" else raw
-        if picture is not None:
-            self._degrading.show(work, raw, picture, model.model_id)
+        if (raw := self._read(work)) is not None:
+            self._degrading.show(work, raw, model)
+            self._models.note_trouble(work.key.c)
 
     def _backfill(self) -> bool:
         live = self._models.live_channels
@@ -274,16 +265,6 @@ class Processor:
             self._results.store(work, done.pixels, model.model_id, published_ns=published_ns, live=live)
         if work.newest:
             self._degrading.handled(work.key.c)
-
-    def _apply(self, denoiser: Denoiser, work: Work, raw: Pixels) -> Pixels | None:
-        """Make a cheaper picture; None if that failed, which is told."""
-        try:
-            return denoiser.cast(denoiser.denoise(raw), raw.dtype)
-        except Exception as error:  # noqa: BLE001 - whatever the runtime raises, the frame is stored all the same
-            self._parent.say("warning", f"{work.key} is not shown, since cheaper tiles failed: {error!r}")
-            return None
-        finally:
-            self._models.note_trouble(work.key.c)
 
     def _read(self, work: Work) -> Pixels | None:
         assert self._store is not None
