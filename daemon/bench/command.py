@@ -10,6 +10,7 @@ from pathlib import Path
 from rich.console import Console
 
 from quietscope.config import RunError, Settings
+from quietscope.daemon.bench.adaptive import adaptive_costs
 from quietscope.daemon.bench.frames import channel_costs, frame_costs, peer_costs
 from quietscope.daemon.bench.growth import growth
 from quietscope.daemon.bench.learning import learning_cases, learning_curve
@@ -114,6 +115,10 @@ def _measure(
     report.peer_side = 256 if quick else 512
     sides = _SIDES[:2] if quick else (*_SIDES, _LARGEST) if full else _SIDES
     _measure_frames(report, settings, console, sides, rounds=rounds, longest_s=longest_s)
+    with console.status("adaptive compute …"):
+        report.adaptive = adaptive_costs(
+            settings, report.peer_side, steps=20 if quick else 150, rounds=rounds, longest_s=2 * longest_s
+        )
     return report
 
 
