@@ -15,7 +15,7 @@ from quietscope.daemon.bench.frames import channel_costs, frame_costs, peer_cost
 from quietscope.daemon.bench.growth import growth
 from quietscope.daemon.bench.learning import learning_cases, learning_curve
 from quietscope.daemon.bench.limits import arithmetic, memory_copy
-from quietscope.daemon.bench.networks import write_default, write_published
+from quietscope.daemon.bench.networks import write_default, write_n2v, write_published
 from quietscope.daemon.bench.report import BenchReport
 from quietscope.daemon.bench.stores import store_writes
 from quietscope.daemon.bench.wires import wires
@@ -133,10 +133,11 @@ def _measure_frames(
 ) -> None:
     tiling, runtime = settings.tiling, settings.runtime
     with tempfile.TemporaryDirectory(prefix="quietscope-bench-") as place:
-        ours, published = Path(place) / "ours.onnx", Path(place) / "published.onnx"
+        ours, published, n2v = (Path(place) / f"{name}.onnx" for name in ("ours", "published", "n2v"))
         with console.status("networks …"):
             report.operations = write_default(settings, ours)
             write_published(published)
+            has_n2v = write_n2v(n2v)
         for side in sides:
             with console.status(f"frames of {side}² …"):
                 report.frames[side] = frame_costs(
@@ -154,7 +155,14 @@ def _measure_frames(
             )
         with console.status("others …"):
             report.peers = peer_costs(
-                ours, published, tiling, runtime, report.peer_side, rounds=rounds, longest_s=longest_s
+                ours,
+                published,
+                tiling,
+                runtime,
+                report.peer_side,
+                rounds=rounds,
+                longest_s=longest_s,
+                n2v=n2v if has_n2v else None,
             )
 
 

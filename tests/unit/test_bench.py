@@ -13,7 +13,7 @@ from quietscope.daemon.bench.adaptive import AdaptiveCost, adaptive_costs
 from quietscope.daemon.bench.frames import PEERS, channel_costs, frame_costs, peer_costs
 from quietscope.daemon.bench.growth import Growth, growth
 from quietscope.daemon.bench.learning import Learned, learning_curve
-from quietscope.daemon.bench.networks import write_default, write_published
+from quietscope.daemon.bench.networks import write_default, write_n2v, write_published
 from quietscope.daemon.bench.report import BenchReport
 from quietscope.daemon.bench.stores import BARE, store_writes
 from quietscope.daemon.bench.timing import Timing, in_turn
@@ -47,9 +47,15 @@ def test_a_frame_is_measured_stage_by_stage(filter_model):
 
 def test_peers_see_the_same_frames(filter_model):
     ours, published = filter_model(receptive_field=0), filter_model(name="published.onnx")
-    found = peer_costs(ours, published, TilingSettings(), ONE, 96, **FEW)
+    found = peer_costs(ours, published, TilingSettings(), ONE, 96, n2v=published, **FEW)
     expected = set(PEERS) | {"cpu"}
     assert set(found) == (expected if importlib.util.find_spec("bm3d") else expected - {"bm3d"})
+
+
+@pytest.mark.skipif(importlib.util.find_spec("careamics") is not None, reason="CAREamics is installed")
+def test_n2v_is_left_out_where_careamics_is_missing(tmp_path):
+    assert not write_n2v(tmp_path / "n2v.onnx")
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_limits_are_rates(monkeypatch, tmp_path):
