@@ -157,7 +157,8 @@ class TilingSettings(Section):
     1.8 times as much for seams that are no smaller (0.028 against 0.024 grey levels, root mean square)."""
 
     batch: int = Field(default=0, ge=0, le=256)
-    """Tiles per call of the network; 0 takes 1 on a CPU, where more were measured to be slower, and 8 on a GPU."""
+    """Tiles per call of the network; 0 takes 8 on a GPU, and as many as have 128×128 pixels on a CPU (at least one),
+    where more were measured to be slower."""
 
     adaptive: bool = True
     """Blend tiles only where patches have scales of their own; what shares one scale is denoised in one pass, which

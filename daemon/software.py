@@ -19,6 +19,7 @@ _PACKAGES = (
     "pyzmq",
     "scikit-image",
     "bm3d",
+    "careamics",
 )
 
 

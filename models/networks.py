@@ -1,4 +1,4 @@
-"""Networks: the small U-Net quietscope trains, and the published one, for benchmarks only.
+"""Networks: the small U-Net quietscope trains, and the published one, for comparisons only.
 
 The small U-Net has no normalisation layers and a linear output: statistics of a batch or of a tile would
 bring back, inside the network, the very scale artefacts that the normalisation rules avoid, and a bounded
@@ -177,7 +177,7 @@ class _PublishedUNet(nn.Module):
 
 
 def published_unet() -> nn.Module:
-    """Build the published 17,266,241-weight network with random weights, for speed benchmarks only.
+    """Build the published 17,266,241-weight network with random weights, for comparisons only.
 
     Returns
     -------

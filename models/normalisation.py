@@ -19,7 +19,8 @@ from numpy.typing import NDArray
 from quietscope.config.errors import ModelError
 from quietscope.models.noise import NoiseReport, clean, cut_patches, measure_noise, noise_std
 from quietscope.models.risk import Risk, classify_noise, classify_published, unit_range
-from quietscope.models.twin_statistics import twin_statistics
+from quietscope.models.row_quantiles import row_quantiles
+from quietscope.models.twin_statistics import TwinStatistics, twin_statistics
 
 __all__ = ["Normaliser", "Rule", "StreamScale", "estimate_stream_scale"]
 
@@ -153,7 +154,12 @@ class Normaliser:
         """Whether patches of one frame may have different scales."""
         return self.rule in {"patch", "noise", "minmax"} or (self.rule == "published" and not self.image_wise)
 
-    def parameters(self, patches: NDArray[Any], image: NDArray[Any] | None = None) -> tuple[Float32, Float32]:
+    def parameters(
+        self,
+        patches: NDArray[Any],
+        image: NDArray[Any] | None = None,
+        statistics: TwinStatistics | None = None,
+    ) -> tuple[Float32, Float32]:
         """Offset and scale of each patch; use the same for the patch's twins.
 
         Parameters
@@ -163,6 +169,8 @@ class Normaliser:
         image
             The whole frame (Y, X) that the patches come from; without it the series' scale stands for the
             image's.
+        statistics
+            `twin_statistics(patches)` if the caller already has it.
 
         Returns
         -------
@@ -171,7 +179,7 @@ class Normaliser:
         """
         count = len(patches)
         if self.patch_wise and count:
-            return self._patch_parameters(np.asarray(patches, dtype=np.float32))
+            return self._patch_parameters(np.asarray(patches, dtype=np.float32), statistics)
         return self._image_parameters(count, None if self.rule == "stream" else image)
 
     def shared(self, offset: Float32, scale: Float32) -> NDArray[np.bool_]:
@@ -226,21 +234,24 @@ class Normaliser:
         least = max(STREAM_NOISE_MULTIPLE * self.stream.noise_std, PATCH_SCALE_SHARE * self.stream.scale)
         return _filled(count, offset), _filled(count, max(span, least))
 
-    def _patch_parameters(self, patches: Float32) -> tuple[Float32, Float32]:
+    def _patch_parameters(
+        self, patches: Float32, statistics: TwinStatistics | None
+    ) -> tuple[Float32, Float32]:
         if self.rule == "minmax":
             lowest, highest = patches.min(axis=(1, 2)), patches.max(axis=(1, 2))
             return lowest, np.maximum(highest - lowest, np.float32(1e-6 * self.stream.scale))
-        statistics = twin_statistics(patches)
-        offset, top = np.percentile(patches, [0.1, HIGH], axis=(1, 2)).astype(np.float32)
-        least = np.maximum(
-            PATCH_NOISE_MULTIPLE * np.sqrt(statistics.variance), PATCH_SCALE_SHARE * self.stream.scale
-        )
-        scale = np.maximum(top - offset, least.astype(np.float32))
+        known = twin_statistics(patches) if statistics is None else statistics
+        offset, scale = self._image_parameters(len(patches), None)
+        own = np.arange(len(patches))
         if self.rule == "noise":
-            risky = classify_noise(patches, self.noise, statistics) != Risk.LOW
-            offset = np.where(risky, np.float32(self.stream.offset), offset)
-            scale = np.where(risky, np.float32(self.stream.scale), scale)
-        return offset.astype(np.float32), scale.astype(np.float32)
+            own = np.flatnonzero(classify_noise(patches, self.noise, known) == Risk.LOW)
+        low, top = row_quantiles(patches[own].reshape(len(own), patches[0].size), (0.001, HIGH / 100))
+        least = np.maximum(
+            PATCH_NOISE_MULTIPLE * np.sqrt(known.variance[own]), PATCH_SCALE_SHARE * self.stream.scale
+        )
+        offset[own] = low
+        scale[own] = np.maximum(top - low, least)
+        return offset, scale
 
 
 def _check_rule(rule: object) -> Rule:

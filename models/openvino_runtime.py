@@ -22,8 +22,8 @@ __all__ = ["OpenVinoRuntime", "openvino_precisions"]
 Float32 = NDArray[np.float32]
 Precision = Literal["auto", "float32", "bfloat16"]
 
-_SHAPES = 4
-"""Shapes that a network is kept compiled for; a series has two at most."""
+_SHAPES = 8
+"""Shapes that a network is kept compiled for; a series has a window and a few numbers of tiles."""
 
 _NAMES = {"float32": "f32", "bfloat16": "bf16"}
 

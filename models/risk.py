@@ -17,10 +17,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from quietscope.models.noise import NoiseReport
+from quietscope.models.row_quantiles import row_quantiles
 from quietscope.models.twin_statistics import TwinStatistics, twin_statistics
 from quietscope.models.twins import split_diagonal
 
-__all__ = ["Risk", "classify", "classify_noise", "classify_published", "unit_range"]
+__all__ = ["Risk", "classify", "classify_noise", "classify_published", "looks_empty", "unit_range"]
 
 Float32 = NDArray[np.float32]
 
@@ -138,20 +139,43 @@ def classify_noise(
         background.
     """
     known = twin_statistics(patches) if statistics is None else statistics
-    if known.blocks < 2 or len(patches) == 0:
-        return np.full(len(patches), Risk.HIGH_BACKGROUND, np.uint8)
-    fine_limit = noise.fine_null * (1 + DEVIATIONS * known.fine_sd)
-    coarse_limit = noise.coarse_null * (1 + DEVIATIONS * known.coarse_sd)
-    constant = np.ptp(patches, axis=(1, 2)) == 0
-    background = constant | ((known.fine < fine_limit) & (known.coarse < coarse_limit))
+    classes = np.full(len(patches), Risk.HIGH_BACKGROUND, np.uint8)
+    rest = np.flatnonzero(~looks_empty(known, noise))
+    if known.blocks >= 2 and rest.size:
+        classes[rest] = _classify_structured(patches[rest], noise, known.variance[rest])
+    return classes
+
+
+def looks_empty(statistics: TwinStatistics, noise: NoiseReport) -> NDArray[np.bool_]:
+    """Whether patches show no more than noise, by which most of an empty frame is settled without a look at its pixels.
+
+    Parameters
+    ----------
+    statistics
+        Of N patches.
+    noise
+        Null values of the series.
+
+    Returns
+    -------
+    numpy.ndarray
+        bool, shape (N,); `classify_noise` calls these high background.
+    """
+    fine_limit = noise.fine_null * (1 + DEVIATIONS * statistics.fine_sd)
+    coarse_limit = noise.coarse_null * (1 + DEVIATIONS * statistics.coarse_sd)
+    return (statistics.fine < fine_limit) & (statistics.coarse < coarse_limit)
+
+
+def _classify_structured(patches: Float32, noise: NoiseReport, variance: Float32) -> NDArray[np.uint8]:
+    """Risk classes of patches that hold more than noise, or nothing at all."""
     a, b = split_diagonal(patches)
-    middle = ((a + b) / 2).reshape(len(patches), -1)
-    sigma = np.sqrt(known.variance)
-    above = middle - np.median(middle, axis=1)[:, None]
+    middle = ((a + b) / np.float32(2)).reshape(len(patches), a[0].size)
+    median, top = row_quantiles(middle, (0.5, 1.0))
+    sigma = np.sqrt(variance)
     sigma_middle = sigma * noise.fine_null**0.5 / 2
-    occupancy = np.mean(above > 4 * sigma_middle[:, None], axis=1)
-    sparse = (occupancy < SPARSE_OCCUPANCY) & (above.max(axis=1) > SPARSE_CONTRAST * sigma)
-    return _classes(background, sparse)
+    occupancy = np.mean(middle > (median + 4 * sigma_middle)[:, None], axis=1)
+    sparse = (occupancy < SPARSE_OCCUPANCY) & (top - median > SPARSE_CONTRAST * sigma)
+    return _classes(np.ptp(patches, axis=(1, 2)) == 0, sparse)
 
 
 def _classes(background: NDArray[np.bool_], sparse: NDArray[np.bool_]) -> NDArray[np.uint8]:

@@ -98,9 +98,15 @@ class TilePlan:
 
     def weight_of(self, numbers: Sequence[int]) -> Float32:
         """Sum of the weights of some tiles at every pixel, 0–1, shape `padded`."""
+        chosen = np.zeros((len(self.tops), len(self.lefts)), np.bool_)
+        chosen.flat[list(numbers)] = True
         total = np.zeros(self.padded, np.float32)
-        for number in numbers:
-            self.accumulate(total, [number], np.ones((1, *self.side), np.float32))
+        height, width = self.side
+        for top, weights, row in zip(self.tops, self.weights_y, chosen, strict=True):
+            line = np.zeros(self.padded[1], np.float32)
+            for column in np.flatnonzero(row):
+                line[self.lefts[column] : self.lefts[column] + width] += self.weights_x[column]
+            total[top : top + height] += weights[:, None] * line
         return total
 
     def extract(self, padded: Float32, numbers: Sequence[int], out: Float32) -> None:

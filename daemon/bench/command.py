@@ -10,11 +10,12 @@ from pathlib import Path
 from rich.console import Console
 
 from quietscope.config import RunError, Settings
+from quietscope.daemon.bench.adaptive import adaptive_costs
 from quietscope.daemon.bench.frames import channel_costs, frame_costs, peer_costs
 from quietscope.daemon.bench.growth import growth
 from quietscope.daemon.bench.learning import learning_cases, learning_curve
 from quietscope.daemon.bench.limits import arithmetic, memory_copy
-from quietscope.daemon.bench.networks import write_default, write_published
+from quietscope.daemon.bench.networks import write_default, write_n2v, write_published
 from quietscope.daemon.bench.report import BenchReport
 from quietscope.daemon.bench.stores import store_writes
 from quietscope.daemon.bench.wires import wires
@@ -114,6 +115,10 @@ def _measure(
     report.peer_side = 256 if quick else 512
     sides = _SIDES[:2] if quick else (*_SIDES, _LARGEST) if full else _SIDES
     _measure_frames(report, settings, console, sides, rounds=rounds, longest_s=longest_s)
+    with console.status("adaptive compute …"):
+        report.adaptive = adaptive_costs(
+            settings, report.peer_side, steps=20 if quick else 150, rounds=rounds, longest_s=2 * longest_s
+        )
     return report
 
 
@@ -128,10 +133,11 @@ def _measure_frames(
 ) -> None:
     tiling, runtime = settings.tiling, settings.runtime
     with tempfile.TemporaryDirectory(prefix="quietscope-bench-") as place:
-        ours, published = Path(place) / "ours.onnx", Path(place) / "published.onnx"
+        ours, published, n2v = (Path(place) / f"{name}.onnx" for name in ("ours", "published", "n2v"))
         with console.status("networks …"):
             report.operations = write_default(settings, ours)
             write_published(published)
+            has_n2v = write_n2v(n2v)
         for side in sides:
             with console.status(f"frames of {side}² …"):
                 report.frames[side] = frame_costs(
@@ -149,7 +155,14 @@ def _measure_frames(
             )
         with console.status("others …"):
             report.peers = peer_costs(
-                ours, published, tiling, runtime, report.peer_side, rounds=rounds, longest_s=longest_s
+                ours,
+                published,
+                tiling,
+                runtime,
+                report.peer_side,
+                rounds=rounds,
+                longest_s=longest_s,
+                n2v=n2v if has_n2v else None,
             )
 
 

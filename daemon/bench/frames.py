@@ -22,6 +22,7 @@ __all__ = ["PEERS", "FrameCosts", "channel_costs", "frame_costs", "peer_costs"]
 PEERS = {
     "published": "published configuration: 17.27 M weights, 64-pixel tiles with 50 % overlap, one by one",
     "published whole": "the published network on the whole frame at once",
+    "n2v": "N2V: the network that CAREamics takes unless told otherwise, on the whole frame at once",
     "median": "median filter, 3×3",
     "bm3d": "BM3D",
 }
@@ -190,6 +191,7 @@ def peer_costs(
     *,
     rounds: int,
     longest_s: float,
+    n2v: Path | None = None,
 ) -> dict[str, Timing]:
     """Measure ours on every runtime, and the peers, in turn.
 
@@ -203,11 +205,13 @@ def peer_costs(
         Side of the frame, pixels.
     rounds, longest_s
         See `in_turn`; what takes long is measured in the first round or two.
+    n2v
+        Model file of N2V's network, where CAREamics is installed.
 
     Returns
     -------
     dict
-        Provider, or name in `PEERS`, → timing. BM3D only where it is installed.
+        Provider, or name in `PEERS`, → timing. BM3D and N2V only where they are installed.
     """
     frame = _frame(side)
     cpu = RuntimeSettings(provider="cpu", threads=runtime.threads)
@@ -218,10 +222,12 @@ def peer_costs(
     }
     contenders["published"] = _Measured(published, small, cpu, frame)
     contenders["published whole"] = _Measured(published, whole, cpu, frame)
+    if n2v is not None:
+        contenders["n2v"] = _Measured(n2v, whole, cpu, frame)
     contenders["median"] = lambda: BASELINES["median"](frame)
     if importlib.util.find_spec("bm3d") is not None:
         contenders["bm3d"] = lambda: BASELINES["bm3d"](frame)
-    rare = {"published": 2, "published whole": 2, "bm3d": 1}
+    rare = {"published": 2, "published whole": 2, "n2v": 5, "bm3d": 1}
     return in_turn(contenders, rounds=rounds, longest_s=longest_s, rare=rare, repeats=5)
 
 

@@ -1,14 +1,19 @@
 """Networks with random weights, written as model files: weights do not change what a frame costs."""
 
+import importlib.util
 import logging
 import warnings
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from quietscope.config import Settings
 
-__all__ = ["write_default", "write_published"]
+if TYPE_CHECKING:
+    import torch
+
+__all__ = ["write_default", "write_n2v", "write_published"]
 
 
 def write_default(settings: Settings, path: Path) -> float:
@@ -47,17 +52,47 @@ def write_default(settings: Settings, path: Path) -> float:
 
 def write_published(path: Path) -> None:
     """Write the published 17,266,241-weight network of SN2N and Adaptive-SN2N."""
+    from quietscope.models.networks import published_unet
+
+    _write(published_unet(), 16, path)
+
+
+def write_n2v(path: Path) -> bool:
+    """Write the network that CAREamics takes for N2V unless told otherwise.
+
+    Returns
+    -------
+    bool
+        False where CAREamics is not installed, or cannot be imported, which is logged.
+    """
+    if importlib.util.find_spec("careamics") is None:
+        return False
+    try:
+        from careamics.config.factories.n2v_factory import create_n2v_config
+        from careamics.models import model_factory
+    except (
+        ImportError,
+        RuntimeError,
+    ) as error:  # PyTorch raises the latter for a torchvision of another version
+        logging.getLogger(__name__).warning("N2V is left out, since careamics cannot be imported: %s", error)
+        return False
+    usual = create_n2v_config("bench", data_type="array", axes="YX", patch_size=[64, 64], batch_size=16)
+    model = usual.algorithm_config.model
+    _write(model_factory(model), 2**model.depth, path)
+    return True
+
+
+def _write(network: "torch.nn.Module", stride: int, path: Path) -> None:
     import onnx
     import torch
 
-    from quietscope.models.networks import published_unet
     from quietscope.models.normalisation import Normaliser, StreamScale
 
     logging.getLogger("torch.onnx").setLevel(logging.ERROR)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         torch.onnx.export(
-            published_unet().eval(),
+            network.eval(),
             (torch.zeros(2, 1, 64, 64),),
             path,
             dynamo=True,
@@ -69,5 +104,5 @@ def write_published(path: Path) -> None:
         )
     model = onnx.load(path)
     metadata = Normaliser("stream", StreamScale(0.0, 100.0, 4.0)).to_metadata()
-    onnx.helper.set_model_props(model, {**metadata, "stride": "16"})
+    onnx.helper.set_model_props(model, {**metadata, "stride": str(stride)})
     onnx.save(model, path)

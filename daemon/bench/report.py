@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from quietscope.daemon.bench.adaptive import AdaptiveCost
 from quietscope.daemon.bench.frames import PEERS, FrameCosts
 from quietscope.daemon.bench.growth import Growth
 from quietscope.daemon.bench.learning import Learned
@@ -44,6 +45,8 @@ class BenchReport:
         Side of the frames that were written and sent, pixels.
     channels
         Provider → number of channels → timing of a time point of `peer_side`.
+    adaptive
+        Scene → provider → costs of a frame of `peer_side`, tiled and adaptively.
     growth
         Cost of a frame in a long series beside a short one; None if it was not measured.
     learned
@@ -61,6 +64,7 @@ class BenchReport:
     wires: dict[str, Timing] = field(default_factory=dict)
     data_side: int = 0
     channels: dict[str, dict[int, Timing]] = field(default_factory=dict)
+    adaptive: dict[str, dict[str, AdaptiveCost]] = field(default_factory=dict)
     growth: Growth | None = None
     learned: list[Learned] = field(default_factory=list)
 
@@ -98,6 +102,7 @@ class BenchReport:
         yield from self._frame_lines()
         yield from self._peer_lines()
         yield from self._channel_lines()
+        yield from self._adaptive_lines()
         yield from self._limit_lines()
         yield from self._store_lines()
         yield from self._wire_lines()
@@ -165,6 +170,38 @@ class BenchReport:
             for number, timing in by_number.items():
                 share = timing.cpu_ms / number / by_number[1].cpu_ms
                 yield _row(str(number), name, _times(timing), f"{timing.p99_ms:.3g}", f"{share:.2f}")
+
+    def _adaptive_lines(self) -> Iterator[str]:
+        if not self.adaptive:
+            return
+        yield from (
+            "",
+            f"## Adaptive compute, {self.peer_side}², rule `noise`, tiles of 64 with 50 % overlap",
+            "",
+        )
+        yield from _head(
+            [
+                "scene",
+                "tiles on their own scale",
+                "runs on",
+                "everything tiled",
+                "adaptive",
+                "times as fast",
+                "difference, rms (largest), of the scale",
+            ]
+        )
+        for scene, costs in self.adaptive.items():
+            for name, cost in costs.items():
+                yield _row(
+                    scene,
+                    f"{cost.own} of {cost.tiles}",
+                    name,
+                    _times(cost.tiled),
+                    _times(cost.adaptive),
+                    f"{cost.tiled.wall_ms / cost.adaptive.wall_ms:.2f} "
+                    f"({cost.tiled.cpu_ms / cost.adaptive.cpu_ms:.2f})",
+                    f"{100 * cost.rms:.3f} % ({100 * cost.largest:.2f} %)",
+                )
 
     def _store_lines(self) -> Iterator[str]:
         if not self.stores:

@@ -10,7 +10,7 @@ from quietscope.models.baselines import BASELINES
 
 __all__ = ["Contender"]
 
-_STANDS_ON = {"noise2noise": "noise2sr"}
+_STANDS_ON = {"noise2noise": "noise2sr", "published-sn2n": "adaptive-sn2n"}
 """Methods for comparison only → the method whose settings they take."""
 
 _METHODS = (*get_args(Settings.model_fields["method"].annotation), *_STANDS_ON)
@@ -25,7 +25,8 @@ class Contender:
     name
         For the table's second column.
     method
-        A baseline, a method of the settings, or ``noise2noise``, which needs captures of a motionless scene.
+        A baseline, a method of the settings, ``noise2noise``, which needs captures of a motionless scene, or
+        ``published-sn2n``, the published network.
     changes
         Texts ``KEY=VALUE`` that change settings.
     profile

@@ -18,7 +18,7 @@ from quietscope.daemon.evaluation.contender import Contender
 from quietscope.daemon.evaluation.costs import MemoryPeak, giga_macs
 from quietscope.daemon.evaluation.uninverted import UninvertedDenoiser
 from quietscope.daemon.time_budget import TimeBudget
-from quietscope.models import noise2noise
+from quietscope.models import noise2noise, published_sn2n
 from quietscope.models.baselines import BASELINES
 from quietscope.models.denoiser import Denoiser
 from quietscope.models.export import export_onnx, parity_error
@@ -27,7 +27,7 @@ from quietscope.models.training import train
 
 __all__ = ["Tool", "Workshop"]
 
-_PREPARE = {"noise2noise": noise2noise.prepare}
+_PREPARE = {"noise2noise": noise2noise.prepare, "published-sn2n": published_sn2n.prepare}
 
 
 @dataclass(frozen=True)

@@ -9,10 +9,11 @@ import pytest
 from quietscope.config import RunError, Settings
 from quietscope.config.science import RuntimeSettings, TilingSettings
 from quietscope.daemon.bench import command, limits
+from quietscope.daemon.bench.adaptive import AdaptiveCost, adaptive_costs
 from quietscope.daemon.bench.frames import PEERS, channel_costs, frame_costs, peer_costs
 from quietscope.daemon.bench.growth import Growth, growth
 from quietscope.daemon.bench.learning import Learned, learning_curve
-from quietscope.daemon.bench.networks import write_default, write_published
+from quietscope.daemon.bench.networks import write_default, write_n2v, write_published
 from quietscope.daemon.bench.report import BenchReport
 from quietscope.daemon.bench.stores import BARE, store_writes
 from quietscope.daemon.bench.timing import Timing, in_turn
@@ -46,9 +47,15 @@ def test_a_frame_is_measured_stage_by_stage(filter_model):
 
 def test_peers_see_the_same_frames(filter_model):
     ours, published = filter_model(receptive_field=0), filter_model(name="published.onnx")
-    found = peer_costs(ours, published, TilingSettings(), ONE, 96, **FEW)
+    found = peer_costs(ours, published, TilingSettings(), ONE, 96, n2v=published, **FEW)
     expected = set(PEERS) | {"cpu"}
     assert set(found) == (expected if importlib.util.find_spec("bm3d") else expected - {"bm3d"})
+
+
+@pytest.mark.skipif(importlib.util.find_spec("careamics") is not None, reason="CAREamics is installed")
+def test_n2v_is_left_out_where_careamics_is_missing(tmp_path):
+    assert not write_n2v(tmp_path / "n2v.onnx")
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_limits_are_rates(monkeypatch, tmp_path):
@@ -95,6 +102,19 @@ def test_a_model_is_scored_as_it_is_exported():
     assert learned.denoised_db != learned.noisy_db
 
 
+def test_scenes_are_denoised_both_ways():
+    options = {"base_channels": 4, "levels": 2, "batch": 2}
+    settings = Settings(adaptive_sn2n=options, training={"threads": 1}, runtime=ONE)
+    found = adaptive_costs(settings, 192, steps=3, **FEW)
+    own = [cost.own for costs in found.values() for cost in costs.values()]
+    assert list(found) == ["empty", "sparse", "cells", "dense"]
+    assert own == sorted(own)
+    assert own[0] == 0
+    assert own[-1] == found["dense"]["cpu"].tiles
+    assert found["dense"]["cpu"].largest == 0
+    assert 0 < found["sparse"]["cpu"].rms < 0.01
+
+
 def timing(wall_ms, cpu_ms, least_cpu_ms):
     return Timing(wall_ms, cpu_ms, least_cpu_ms, rounds=5, p99_ms=2 * wall_ms)
 
@@ -126,6 +146,9 @@ def report():
         wires={"quietscope": timing(25, 10, 9), "pyzmq": timing(20, 5, 4)},
         data_side=512,
         channels={"cpu": {1: timing(100, 200, 190), 2: timing(210, 410, 400)}},
+        adaptive={
+            "sparse": {"cpu": AdaptiveCost(3, 16, timing(50, 60, 40), timing(100, 180, 40), 2e-4, 0.001)}
+        },
         growth=Growth(2, 20, {"store": (timing(10, 5, 4), timing(11, 5, 4))}, memory_mb=0.5),
         learned=[Learned("a field", 20.0, 100, 33.0, 41.0)],
     )
@@ -149,6 +172,7 @@ def test_tables_are_well_formed(report):
     assert "| 50 (50) | 200 (100) |" in text
     assert "| 512² | openvino bfloat16 | 50 (50) | 100 | 20 |" in text
     assert "| 2 | cpu | 210 (410) | 420 | 1.02 |" in text
+    assert "| sparse | 3 of 16 | cpu | 100 (180) | 50 (60) | 2.00 (3.00) | 0.020 % (0.10 %) |" in text
     assert "| quietscope | synced | 20 (10) | 26 | 50 % |" in text
     assert "| quietscope | 25 (10) | 0.168 | 80 % |" in text
     assert "| store | 10 (5) | 11 (5) | 1.10 | 1.00 |" in text
