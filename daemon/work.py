@@ -22,7 +22,7 @@ __all__ = ["Work", "WorkQueue"]
 _BATCH = 128
 _RECHECK_S = 1.0
 _IN_ORDER_S = 0.1
-_MOST_FRESH = 1000
+_MOST_FRESH = 256
 
 Fetch = Callable[[tuple[int, ...], int, int], list[PendingFrame]]
 
@@ -77,7 +77,9 @@ class WorkQueue:
 
     def announce(self, key: FrameKey, received_ns: int) -> None:
         """A raw frame is in the store."""
-        self._fresh[key.c].append(_Fresh(self._clock(), PendingFrame(0, key, received_ns)))
+        fresh = self._fresh[key.c]
+        if all(waiting.frame.key != key for waiting in fresh):
+            fresh.append(_Fresh(self._clock(), PendingFrame(0, key, received_ns)))
 
     def recall(self, key: FrameKey, received_ns: int) -> None:
         """A frame that was shown already is to be shown once more, unless a newer one waits."""

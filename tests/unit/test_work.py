@@ -35,8 +35,17 @@ def test_what_comes_is_taken_in_order_while_it_does_not_wait_long():
     now[0] += 0.09
     assert _take(work) == [0, 1, 2]
     work.announce(FrameKey(3), 0)
-    work.announce(FrameKey(3), 0)
-    assert _take(work) == [3], "a frame is taken once"
+    assert _take(work) == [3]
+
+
+def test_a_frame_that_is_announced_twice_is_taken_once():
+    work = WorkQueue(Ledger([]))
+    for _ in range(2):
+        work.announce(FrameKey(3), 0)
+    item = work.newest({0})
+    assert item is not None
+    work.settle(item.key)
+    assert work.newest({0}) is None
 
 
 def test_newest_first_then_oldest():
