@@ -2,6 +2,7 @@
 
 import time
 from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import wait as wait_for
 from dataclasses import dataclass
 
 from quietscope.adapters.frame import Pixels
@@ -9,6 +10,9 @@ from quietscope.daemon.models_live import LiveModel
 from quietscope.daemon.work import Work
 
 __all__ = ["Denoised", "NetworkThread"]
+
+_AHEAD_S = 0.02
+"""Time to choose and to read the next frame, seconds; it is chosen no sooner, since a newer one may come."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +48,8 @@ class NetworkThread:
     def __init__(self) -> None:
         self._pool = ThreadPoolExecutor(1, thread_name_prefix="network")
         self._under_way: Future[Denoised] | None = None
+        self._due = 0.0
+        self._seconds = 0.0
 
     @property
     def busy(self) -> bool:
@@ -53,13 +59,21 @@ class NetworkThread:
     def start(self, work: Work, raw: Pixels, model: LiveModel) -> None:
         """Begin with a frame; the one before has been fetched."""
         assert self._under_way is None
+        self._due = time.monotonic() + self._seconds
         self._under_way = self._pool.submit(_denoise, work, raw, model)
+
+    def wait(self) -> None:
+        """Return shortly before the frame that was started should be done, going by how long the one before took."""
+        rest = self._due - _AHEAD_S - time.monotonic()
+        if self._under_way is not None and rest > 0:
+            wait_for([self._under_way], timeout=rest)
 
     def finish(self) -> Denoised | None:
         """Wait for the frame that was started; None if there is none."""
         if self._under_way is None:
             return None
         done, self._under_way = self._under_way.result(), None
+        self._seconds = done.seconds
         return done
 
     def close(self) -> None:

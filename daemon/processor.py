@@ -81,10 +81,10 @@ class Processor:
     def run(self) -> int:
         """Denoise until everything is done or the parent is gone; the exit status of the process."""
         self._parent.emit("ready", endpoint=self._publishing.endpoint)
-        self._meet_series()
-        self._meet_models()
         status_at = 0.0
         try:
+            self._meet_series()
+            self._meet_models()
             while not self._parent.gone.is_set():
                 busy = self._step()
                 if time.monotonic() - status_at > _STATUS_S:
@@ -109,6 +109,7 @@ class Processor:
 
     def _step(self) -> bool:
         """One round: messages, then at most one frame more. True if there was work."""
+        self._network.wait()  # a frame that were chosen earlier would be as old as the one under way takes
         self._obey()
         self._hear()
         self._results.settle()
@@ -174,6 +175,7 @@ class Processor:
         series = self._ledger.series()
         if series is None:
             return
+        self._deliver()  # by the model that made it; and new models are tried on a machine that does nothing else
         before = self._models.live_channels
         shape = series.height, series.width
         self._models.refresh(self._ledger.verdicts(), shape)
@@ -184,6 +186,8 @@ class Processor:
                 self._work.announce(frame.key, frame.received_ns)
 
     def _one_newest(self) -> bool:
+        if self._models.is_training(self._channels):
+            self._deliver()  # how long it took says how long to rest
         if time.monotonic() < self._rest_until:
             return False
         work = self._work.newest(range(self._channels))
