@@ -57,7 +57,6 @@ class Degrading:
         self._cheaper: dict[str, dict[Quality, Denoiser]] = {}
         self._recorder_s = 0.0
         self._own_s = 0.0
-        self._announced: dict[int, int] = {}
         self._last: dict[int, Work] = {}
         self.full_since_ns = 0
         """When full quality was reached last, nanoseconds since the epoch."""
@@ -97,19 +96,14 @@ class Degrading:
         useful = {"full", "preview", "raw"}.union(*self._cheaper.values())
         self._ladder.offer([quality for quality in QUALITIES if quality in useful])
 
-    def announced(self, channel: int, announced_ns: int) -> None:
-        """The recorder has told of a new frame."""
-        self._announced[channel] = announced_ns
-
     def recorder_is_behind(self, seconds: float) -> None:
         """The recorder has told how far it is behind."""
         self._recorder_s = seconds
 
-    def handled(self, channel: int) -> None:
-        """The newest frame of a channel has been shown, or passed over."""
-        stamp = self._announced.pop(channel, None)
-        if stamp is not None:
-            self._own_s = max(0.0, (time.time_ns() - stamp) / 1e9)
+    def handled(self, work: Work) -> None:
+        """A frame has been shown, or passed over; one that is back-filled says nothing about the delay."""
+        if work.fresh:
+            self._own_s = max(0.0, (time.time_ns() - work.announced_ns) / 1e9)
 
     def idle(self) -> None:
         """No new frame waits in the processor."""

@@ -1,15 +1,17 @@
-"""The processor: denoises the newest frame first, fills the store up afterwards, and feeds the viewers.
+"""The processor: denoises frames as they come or the newest first, fills the store up afterwards, feeds the viewers.
 
 Live run, resume, offline denoising and a restart are one code path: whatever the ledger says is missing is made.
 """
 
 import time
+from collections.abc import Sequence
 
 from quietscope.adapters.frame import FrameKey, Pixels
 from quietscope.adapters.ingest import IngestClient
 from quietscope.adapters.ome_zarr import StoreReader
 from quietscope.config import QuietscopeError, Settings, StoreError
 from quietscope.daemon.degrading import Degrading
+from quietscope.daemon.ledger_facts import PendingFrame
 from quietscope.daemon.ledger_reader import LedgerReader
 from quietscope.daemon.models_live import LiveModels
 from quietscope.daemon.network_thread import Denoised, NetworkThread
@@ -73,6 +75,7 @@ class Processor:
         self._watch = Watch(settings.drift, self._publishing, self._client, on_event=parent.emit)
         self._degrading = Degrading(settings, self._publishing, self._client, parent)
         self._network = NetworkThread()
+        self._went_live: frozenset[int] = frozenset()
         self._rest_until = 0.0
         self._draining = False
         self._paused = False
@@ -99,12 +102,8 @@ class Processor:
             self._client.close()
             self._news.close()
             self._ledger.close()
-        self._parent.emit(
-            "finished",
-            denoised=self._results.denoised,
-            published=self._showing.published,
-            **self._parent.memory(),
-        )
+        done = {"denoised": self._results.denoised, "published": self._showing.published}
+        self._parent.emit("finished", **done, **self._parent.memory())
         return 0
 
     def _step(self) -> bool:
@@ -118,7 +117,7 @@ class Processor:
             self._news.wait(50)
             return False
         given_up = self._models.given_up(self._channels)
-        if self._one_newest() or self._skipping.step(given_up) or self._backfill() or self._deliver():
+        if self._one_fresh() or self._skipping.step(given_up) or self._backfill() or self._deliver():
             return True
         self._news.wait(20)
         return False
@@ -149,18 +148,20 @@ class Processor:
             match topic:
                 case "frame":
                     key = FrameKey(*content["key"])
-                    self._work.announce(key, content["received_ns"])
-                    self._degrading.announced(key.c, content["announced_ns"])
+                    self._work.announce(key, content["received_ns"], content["announced_ns"])
                 case "load":
                     self._degrading.recorder_is_behind(content["behind_s"])
                 case "series":
                     self._meet_series()
                 case "model":
                     self._meet_models()
+        for channel in self._went_live:  # viewers see the model's work at once
+            self._recall(self._ledger.pending((channel,), limit=1, newest_first=True))
+        self._went_live = frozenset()
 
-    def _recall(self, shown: list[Work]) -> None:
-        for work in shown:
-            self._work.recall(work.key, work.received_ns)
+    def _recall(self, frames: Sequence[Work | PendingFrame]) -> None:
+        for frame in frames:
+            self._work.recall(frame.key, frame.received_ns)
 
     def _meet_series(self) -> None:
         series = self._ledger.series()
@@ -180,17 +181,14 @@ class Processor:
         shape = series.height, series.width
         self._models.refresh(self._ledger.verdicts(), shape)
         self._degrading.meet({c: self._models[c] for c in self._models.live_channels}, shape)
-        for channel in self._models.live_channels - before:
-            # Viewers see the model's work at once, on the newest frame there is.
-            for frame in self._ledger.pending((channel,), limit=1, newest_first=True):
-                self._work.announce(frame.key, frame.received_ns)
+        self._went_live |= self._models.live_channels - before
 
-    def _one_newest(self) -> bool:
+    def _one_fresh(self) -> bool:
         if self._models.is_training(self._channels):
             self._deliver()  # how long it took says how long to rest
         if time.monotonic() < self._rest_until:
             return False
-        work = self._work.newest(range(self._channels))
+        work = self._work.fresh(range(self._channels))
         if work is None:
             self._degrading.idle()
             return False
@@ -210,7 +208,7 @@ class Processor:
                 self._showing.preview(work, raw)
         else:
             self._show_below_full(work)
-        self._degrading.handled(channel)
+        self._degrading.handled(work)
         return True
 
     def _show_below_full(self, work: Work) -> None:
@@ -265,10 +263,9 @@ class Processor:
             shown = published_ns is not None
             self._watch.look_at(work, done.raw, done.pixels, model, show=shown)
             in_full = work.received_ns >= max(model.since_ns, self._degrading.full_since_ns)
-            live = work.newest and shown and in_full
+            live = work.fresh and shown and in_full
             self._results.store(work, done.pixels, model.model_id, published_ns=published_ns, live=live)
-        if work.newest:
-            self._degrading.handled(work.key.c)
+        self._degrading.handled(work)
 
     def _read(self, work: Work) -> Pixels | None:
         assert self._store is not None

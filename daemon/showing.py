@@ -57,9 +57,9 @@ class Showing:
         int or None
             When, in nanoseconds since the epoch; None if viewers did not get it.
         """
-        if not work.newest and not self._backfill:
+        if not work.fresh and not self._backfill:
             return None
-        if work.newest:
+        if work.fresh:
             self.raw(work, raw)
         stamp = self._publishing.publish(
             Publication("denoised", work.key, denoised, work.received_ns, model_id)

@@ -85,7 +85,7 @@ class Watch:
             reason=trust.reason,
             figures=dict(trust.figures),
         )
-        if work.newest and self._settings.retrain != "off":
+        if work.fresh and self._settings.retrain != "off":
             self._follow_drift(work.key.c, model, trust.drift)
 
     def _follow_drift(self, channel: int, model: LiveModel, drift: str) -> None:

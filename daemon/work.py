@@ -1,8 +1,8 @@
 """Which frame is denoised next: what has just come first, and when nothing has, the oldest that is still missing.
 
 While the processor keeps up, frames are shown in the order in which they came, each of them. Once one has waited for
-longer than `_IN_ORDER_S`, the newest of its channel goes first and those before it are filled in later: viewers never
-fall behind by more than that. (The recorder announces frames in groups, whose members come at the same moment.)
+longer than `_IN_ORDER_NS`, the newest of its channel goes first and those before it are filled in later: none waits
+longer than that for its turn. (The recorder announces frames in groups, whose members come at the same moment.)
 
 The ledger alone knows what is missing ("raw without denoised"); announcements only make the newest frames known
 sooner, and one that gets lost costs nothing but time.
@@ -12,7 +12,6 @@ import time
 from collections import defaultdict, deque
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
-from typing import NamedTuple
 
 from quietscope.adapters.frame import FrameKey
 from quietscope.daemon.ledger_facts import PendingFrame
@@ -21,7 +20,7 @@ __all__ = ["Work", "WorkQueue"]
 
 _BATCH = 128
 _RECHECK_S = 1.0
-_IN_ORDER_S = 0.1
+_IN_ORDER_NS = 100_000_000
 _MOST_FRESH = 256
 
 Fetch = Callable[[tuple[int, ...], int, int], list[PendingFrame]]
@@ -35,20 +34,18 @@ class Work:
     ----------
     key, received_ns
         The frame.
-    newest
-        Whether it was taken as it came (else it is back-filled).
+    announced_ns
+        When it was announced, nanoseconds since the epoch, if it is taken as it came; 0 if it is back-filled.
     """
 
     key: FrameKey
     received_ns: int
-    newest: bool
+    announced_ns: int = 0
 
-
-class _Fresh(NamedTuple):
-    """A frame that has just come, and since when it waits, seconds."""
-
-    since: float
-    frame: PendingFrame
+    @property
+    def fresh(self) -> bool:
+        """Whether it is taken as it came, hence shown; else it is back-filled."""
+        return self.announced_ns > 0
 
 
 class WorkQueue:
@@ -59,13 +56,13 @@ class WorkQueue:
     fetch
         ``fetch(channels, after, limit)`` gives pending frames from the ledger, oldest first, with id above `after`.
     clock
-        Seconds; never goes back.
+        Nanoseconds since the epoch.
     """
 
-    def __init__(self, fetch: Fetch, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, fetch: Fetch, clock: Callable[[], int] = time.time_ns) -> None:
         self._fetch = fetch
         self._clock = clock
-        self._fresh: dict[int, deque[_Fresh]] = defaultdict(lambda: deque(maxlen=_MOST_FRESH))
+        self._fresh: dict[int, deque[Work]] = defaultdict(lambda: deque(maxlen=_MOST_FRESH))
         self._served: dict[int, int] = {}
         self._turn = 0
         self._taken: set[FrameKey] = set()
@@ -75,16 +72,16 @@ class WorkQueue:
         self._cursor = 0
         self._checked_at = 0.0
 
-    def announce(self, key: FrameKey, received_ns: int) -> None:
-        """A raw frame is in the store."""
+    def announce(self, key: FrameKey, received_ns: int, announced_ns: int) -> None:
+        """A raw frame is in the store, and has waited since then, heard or not (nanoseconds since the epoch)."""
         fresh = self._fresh[key.c]
-        if all(waiting.frame.key != key for waiting in fresh):
-            fresh.append(_Fresh(self._clock(), PendingFrame(0, key, received_ns)))
+        if all(waiting.key != key for waiting in fresh):
+            fresh.append(Work(key, received_ns, announced_ns))
 
     def recall(self, key: FrameKey, received_ns: int) -> None:
-        """A frame that was shown already is to be shown once more, unless a newer one waits."""
+        """A frame that came earlier is to be shown now, unless a newer one waits."""
         if not self._fresh[key.c]:
-            self.announce(key, received_ns)
+            self.announce(key, received_ns, self._clock())
 
     def settle(self, key: FrameKey) -> None:
         """The ledger knows what became of a frame that was taken."""
@@ -93,25 +90,25 @@ class WorkQueue:
             # The batch in hand was read before the ledger knew.
             self._settled.add(key)
 
-    def newest(self, channels: Collection[int]) -> Work | None:
+    def fresh(self, channels: Collection[int]) -> Work | None:
         """Frame to be shown next, not taken yet; the channel that was served longest ago goes first."""
         while waiting := [c for c, frames in self._fresh.items() if frames and c in channels]:
             channel = min(waiting, key=lambda c: self._served.get(c, 0))
             self._turn += 1
             self._served[channel] = self._turn
-            frame = self._next(self._fresh[channel])
-            if frame.key not in self._taken:
-                self._taken.add(frame.key)
-                return Work(frame.key, frame.received_ns, newest=True)
+            work = self._next(self._fresh[channel])
+            if work.key not in self._taken:
+                self._taken.add(work.key)
+                return work
         return None
 
-    def _next(self, fresh: deque[_Fresh]) -> PendingFrame:
+    def _next(self, fresh: deque[Work]) -> Work:
         """Take the oldest while it has not waited for too long, else the newest alone."""
-        if self._clock() - fresh[0].since > _IN_ORDER_S:
+        if self._clock() - fresh[0].announced_ns > _IN_ORDER_NS:
             newest = fresh.pop()
             fresh.clear()
-            return newest.frame
-        return fresh.popleft().frame
+            return newest
+        return fresh.popleft()
 
     def oldest(self, channels: Collection[int]) -> Work | None:
         """Oldest frame of `channels` that is still missing."""
@@ -124,7 +121,7 @@ class WorkQueue:
                 frame = self._missing.popleft()
                 if frame.key not in self._taken and frame.key not in self._settled:
                     self._taken.add(frame.key)
-                    return Work(frame.key, frame.received_ns, newest=False)
+                    return Work(frame.key, frame.received_ns)
             if not self._refill(wanted):
                 return None
 

@@ -115,10 +115,27 @@ def test_a_model_that_is_withdrawn_while_its_frame_is_computed_costs_nothing(slo
 def test_the_next_frame_is_chosen_when_a_slow_network_is_free_for_it(slow):
     slow.judge("m", accepted=True)
     slow.wait_for("model_live", "processor")
-    slow.send(0, 1, 2)
-    time.sleep(1.4)  # frame 1 is being computed
+    slow.send(0)
+    while slow.wait_for("status", "processor")["denoised"] < 1:
+        pass
+    slow.send(1, 2)
+    time.sleep(0.4)  # one of them is being computed
     slow.send(3)
     slow.finish()
-    assert slow.shown_live() == [0, 1, 3]
+    shown = slow.shown_live()
+    assert (shown[0], shown[-1]) == (0, 3)
+    assert len(shown) == 3, "what still waited when a newer one came is filled in"
     with LedgerReader(slow.run.ledger) as ledger:
         assert ledger.counts() == {"raw": 0, "denoised": 4, "skipped": 0}
+
+
+def test_a_frame_that_waited_while_nobody_listened_has_waited(slow):
+    slow.judge("m", accepted=True)
+    slow.wait_for("model_live", "processor")
+    slow.send(0)
+    time.sleep(0.3)  # frame 0 is being computed
+    slow.send(1)
+    time.sleep(0.3)
+    slow.send(2)
+    slow.finish()
+    assert slow.shown_live() == [0, 2]

@@ -11,7 +11,7 @@ from quietscope.daemon.network_thread import NetworkThread
 from quietscope.daemon.work import Work
 from quietscope.models.denoiser import Denoiser
 
-WORK = Work(FrameKey(3), 0, newest=True)
+WORK = Work(FrameKey(3), 0, announced_ns=1)
 RAW = np.full((4, 6), 7, np.uint16)
 
 
