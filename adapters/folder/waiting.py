@@ -3,6 +3,7 @@
 import logging
 import time
 
+from quietscope.adapters.folder.file_record import FileRecord
 from quietscope.adapters.folder.inventory import Inventory
 
 __all__ = ["Waiting"]
@@ -37,7 +38,7 @@ class Waiting:
         if len(inventory) or inventory.data_sets or time.monotonic() - self._began < _PATIENCE_S:
             return
         if inventory.others:
-            names = ", ".join(sorted(inventory.others))
+            names = ", ".join(sorted(FileRecord(name).shown for name in inventory.others))
             self._once(
                 "others",
                 f"still waiting for images in {inventory.root}{self._below}: what is there ({names}) is not taken, "

@@ -1,5 +1,7 @@
 """A folder in which there is nothing to take is said to be one, once."""
 
+import os
+import sys
 import time
 
 import numpy as np
@@ -36,6 +38,14 @@ def test_an_empty_folder_is_told_once_and_files_that_are_not_taken_once(tmp_path
         tifffile.imwrite(tmp_path / "cell.tif", np.ones((8, 8), np.uint16))
         sink.wait_frames(1)
     assert [record.levelname for record in caplog.records] == ["WARNING"] * 2
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems have no such names")
+def test_a_name_that_is_no_text_is_told_in_characters_that_can_be_written(tmp_path, caplog):
+    (tmp_path / os.fsdecode(b"\xe4.txt")).touch()
+    with watching(tmp_path, poll_s=0.05):
+        until(caplog, "what is there (\ufffd.txt) is not taken")
+    caplog.text.encode()
 
 
 def test_a_folder_with_an_image_that_is_still_written_waits_for_nothing_else(tmp_path, caplog):
