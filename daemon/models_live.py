@@ -132,6 +132,7 @@ class LiveModels:
         judge = self._judge(name, verdict, denoiser)
         self._live[channel] = LiveModel(denoiser, verdict.model_id, time.time_ns(), judge)
         self._given_up.pop(channel, None)
+        self._troubles.pop(channel, None)
         fields: dict[str, Any] = {
             "channel": channel,
             "name": name,

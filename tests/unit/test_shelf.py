@@ -12,6 +12,8 @@ from typer.testing import CliRunner
 
 from quietscope.adapters.frame import FrameKey, Series
 from quietscope.config import ModelError, RunError, Settings
+from quietscope.config.faultpoints import armed
+from quietscope.config.science import RuntimeSettings
 from quietscope.config.shelf import ModelsSettings
 from quietscope.daemon.cli import app
 from quietscope.daemon.earlier_model import EarlierModels
@@ -343,6 +345,27 @@ def test_while_an_earlier_model_serves_the_store_is_not_filled_up(start, filter_
         assert (models.is_live(0), models.is_training(1)) == (live, training)
     writer.close()
     assert models.given_up(1) == {0: "gate"}
+
+
+def test_a_device_that_failed_under_one_model_is_told_once_and_not_of_the_next(start, filter_model):
+    for name, sigma in (("c0.onnx", 1.0), ("c0-2.onnx", 2.0)):
+        filter_model(sigma).replace(start.run.models / name)
+    told = []
+    settings = start.settings.model_copy(update={"runtime": RuntimeSettings(provider="cpu", threads=1)})
+    models = LiveModels(start.run, settings, on_event=lambda event, **fields: told.append((event, fields)))
+    writer = LedgerWriter(start.run.ledger)
+    for number, path in enumerate(("models/c0.onnx", "models/c0-2.onnx")):
+        writer.commit([ModelRow(str(number), 0, True, path, "words", {})])
+        models.refresh(start.ledger.verdicts(), (SIDE, SIDE))
+        if number == 0:
+            with armed("runtime.run=lost@1x1"):
+                models[0].denoiser.denoise(np.ones((SIDE, SIDE), np.uint16))
+        for _ in range(2):
+            models.note_trouble(0)
+    writer.close()
+    warnings = [fields["text"] for event, fields in told if event == "log" and fields["level"] == "warning"]
+    assert len(warnings) == 1
+    assert "on the CPU" in warnings[0]
 
 
 def test_list_show_and_remove(shelf, filter_model, tmp_path):
