@@ -157,7 +157,7 @@ class TilingSettings(Section):
     1.8 times as much for seams that are no smaller (0.028 against 0.024 grey levels, root mean square)."""
 
     batch: int = Field(default=0, ge=0, le=256)
-    """Tiles per call of the network; 0 takes 8 on a GPU, and as many as have 128×128 pixels on a CPU (at least one),
+    """Tiles per call of the network; 0 takes 8 on a GPU, and as many as have 128×128 pixels on a CPU (one to eight),
     where more were measured to be slower."""
 
     adaptive: bool = True

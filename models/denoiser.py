@@ -33,7 +33,7 @@ CPU_PIXELS = 128 * 128
 (caches); four of 64×64 took 21 % less time than one by one with OpenVINO in bfloat16, 5 % less on onnxruntime."""
 
 GPU_BATCH = 8
-"""Tiles per call on a GPU, where single tiles leave it idle."""
+"""Tiles per call on a GPU, where single tiles leave it idle, and at most on a CPU, where each number is a shape."""
 
 HALO = 8
 """Pixels by which a frame is continued by reflection: at a bare edge the network lacks its context. Errors of the
@@ -94,8 +94,8 @@ class Denoiser:
     def _batch(self, layout: TilePlan) -> int:
         """Tiles per call; see `TilingSettings.batch`."""
         on_cpu = self.provider.split()[0] in {"cpu", "openvino"}
-        usual = max(1, CPU_PIXELS // (layout.side[0] * layout.side[1])) if on_cpu else GPU_BATCH
-        return self._tiling.batch or usual
+        fitting = max(1, CPU_PIXELS // (layout.side[0] * layout.side[1])) if on_cpu else GPU_BATCH
+        return self._tiling.batch or min(fitting, GPU_BATCH)
 
     @property
     def provider(self) -> str:

@@ -22,8 +22,8 @@ __all__ = ["OpenVinoRuntime", "openvino_precisions"]
 Float32 = NDArray[np.float32]
 Precision = Literal["auto", "float32", "bfloat16"]
 
-_SHAPES = 8
-"""Shapes that a network is kept compiled for; a series has a window and a few numbers of tiles."""
+_SHAPES = 10
+"""Shapes that a network is kept compiled for; a series has a window, one to eight tiles, and one larger tile."""
 
 _NAMES = {"float32": "f32", "bfloat16": "bf16"}
 

@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 
 from quietscope.config.errors import ModelError
-from quietscope.config.science import RuntimeSettings
+from quietscope.config.science import RuntimeSettings, TilingSettings
 from quietscope.models import runtime as runtimes
+from quietscope.models.denoiser import Denoiser
 from quietscope.models.openvino_runtime import openvino_precisions
 from quietscope.models.runtime import candidates, load_runtime
 from quietscope.models.runtime_parity import Parity, probe
@@ -40,6 +41,16 @@ def test_float32_computes_the_same_on_every_shape(model):
         np.testing.assert_array_equal(batch, kept)
     assert runtime.provider == "openvino float32"
     assert (runtime.model_id, runtime.metadata) == (reference.model_id, reference.metadata)
+
+
+def test_every_shape_that_was_warmed_up_is_kept(filter_model):
+    path = filter_model(rule="patch", receptive_field=8)
+    denoiser = Denoiser(path, TilingSettings(tile=32, overlap=0.5), _openvino())
+    denoiser.warm_up((256, 256))
+    kept = denoiser._runtime._runtime._requests
+    assert set(kept) == {(number, 1, 32, 32) for number in range(1, 9)} | {
+        (1, 1, *denoiser.network_shape((256, 256)))
+    }
 
 
 def test_openvino_tells_nobody(tmp_path):
