@@ -14,6 +14,7 @@ import numpy as np
 from quietscope.adapters.frame import FrameKey, Series
 from quietscope.adapters.ome_zarr import StoreWriter
 from quietscope.config import ModelError, QuietscopeError, Settings
+from quietscope.config.quoting import quoted
 from quietscope.config.sources import (
     FolderSettings,
     RunSourceSettings,
@@ -103,7 +104,7 @@ def _source(settings: Settings) -> Check:
             with os.scandir(folder) as entries:
                 count = sum(1 for _ in entries)
         except NotADirectoryError:
-            words = f"{folder} is a file; give the folder that holds it, or use: quietscope denoise {folder}"
+            words = f"{folder} is a file; give the folder that holds it, or use: quietscope denoise {quoted(folder)}"
             return Check("source", "no-go", words)
         except OSError as error:
             return Check(

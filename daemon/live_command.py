@@ -143,7 +143,7 @@ def _write_report(console: Console, run: RunFolder) -> None:
         console.print(f"report: {write_report(run)}", highlight=False, soft_wrap=True)
     except Exception as error:  # noqa: BLE001 - whatever goes wrong here, the run has ended and is told
         text = escape(
-            f"the report could not be written ({error}); try again with: quietscope report {run.root}"
+            f"the report could not be written ({error}); try again with: quietscope report {run.quoted}"
         )
         console.print(f"[yellow]{text}[/]", highlight=False, soft_wrap=True)
 
