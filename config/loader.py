@@ -26,8 +26,9 @@ def load_settings(
     profile: str | None = None,
     overrides: Sequence[str] = (),
     base: Mapping[str, Any] | None = None,
+    options: Mapping[str, str] | None = None,
 ) -> Settings:
-    r"""Merge defaults < base < profile < file < overrides, key by key, and validate the result.
+    r"""Merge defaults < base < profile < file < overrides < options, key by key, and validate the result.
 
     A layer that changes ``source.kind`` drops what lower layers said of the other kind of source. Values are
     validated strictly: the text ``"10"`` is no number and 1 is no truth value.
@@ -45,6 +46,8 @@ def load_settings(
         one key the later wins.
     base
         Nested values that a command brings along, under everything the user says.
+    options
+        Options of their own for a setting, such as ``--frames``, each with its text ``KEY=VALUE``.
 
     Raises
     ------
@@ -61,6 +64,10 @@ def load_settings(
         layers.add(read_toml(file), f"from {file}")
     last, problems = parse_overrides(overrides)
     layers.add(last, "from --set")
+    for option, text in (options or {}).items():
+        layer, wrong = parse_overrides([text])
+        layers.add(layer, f"from {option}")
+        problems += wrong
     values = layers.complete()
     problems += _control_characters(layers)
     settings: Settings | None = None
@@ -86,7 +93,7 @@ def _read_profile(name: str) -> dict[str, Any]:
     if name not in names:
         near = difflib.get_close_matches(name, names, n=1)
         meant = f"did you mean {near[0]!r}? " if near else ""
-        msg = f"there is no profile {name!r}; {meant}The profiles are {', '.join(names)}"
+        msg = f"there is no profile {name!r}; {meant}the profiles are {', '.join(names)}"
         raise SettingsError(msg)
     text = (
         resources.files("quietscope.config").joinpath("profiles", f"{name}.toml").read_text(encoding="utf-8")

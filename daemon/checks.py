@@ -7,12 +7,14 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 
 from quietscope.adapters.frame import FrameKey, Series
 from quietscope.adapters.ome_zarr import StoreWriter
-from quietscope.config import QuietscopeError, Settings
+from quietscope.config import ModelError, QuietscopeError, Settings
+from quietscope.config.quoting import quoted
 from quietscope.config.sources import (
     FolderSettings,
     RunSourceSettings,
@@ -102,7 +104,7 @@ def _source(settings: Settings) -> Check:
             with os.scandir(folder) as entries:
                 count = sum(1 for _ in entries)
         except NotADirectoryError:
-            words = f"{folder} is a file; give the folder that holds it, or use: quietscope denoise {folder}"
+            words = f"{folder} is a file; give the folder that holds it, or use: quietscope denoise {quoted(folder)}"
             return Check("source", "no-go", words)
         except OSError as error:
             return Check(
@@ -113,16 +115,25 @@ def _source(settings: Settings) -> Check:
 
 
 def _model(settings: Settings) -> Check:
+    from quietscope.models.model_file import ModelFile
+
     named = settings.training.model
     assert named is not None
-    if named.is_file() or (named.is_dir() and any(named.glob("c*.onnx"))):
-        return Check("model", "go", f"{named} is there")
-    words = (
-        f"there is no model at {named}: frames would be recorded and not denoised; give an ONNX file or a folder "
-        "with c0.onnx"
-    )
     # what is being acquired must be recorded in any case; what is stored already loses nothing by a refusal
-    return Check("model", "no-go" if _is_stored(settings) else "caution", words)
+    refusal: Literal["caution", "no-go"] = "no-go" if _is_stored(settings) else "caution"
+    files = [named] if named.is_file() else sorted(named.glob("c*.onnx"))
+    if not files:
+        words = (
+            f"there is no model at {named}: frames would be recorded and not denoised; give an ONNX file or a folder "
+            "with c0.onnx"
+        )
+        return Check("model", refusal, words)
+    try:
+        for file in files:
+            ModelFile.read(file)
+    except ModelError as error:
+        return Check("model", refusal, str(error))
+    return Check("model", "go", f"{named} is there")
 
 
 def _is_stored(settings: Settings) -> bool:

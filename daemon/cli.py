@@ -1,6 +1,8 @@
 """The command line of quietscope."""
 
+import importlib.metadata
 import sys
+from typing import Annotated
 
 import typer
 from rich.console import Console
@@ -24,6 +26,25 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
+
+
+def _tell_version(asked: bool) -> None:  # noqa: FBT001 - typer's callbacks take the value
+    if asked:
+        typer.echo(f"quietscope {importlib.metadata.version('quietscope')}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    *,
+    version: Annotated[
+        bool,
+        typer.Option("--version", callback=_tell_version, is_eager=True, help="Say the version and exit."),
+    ] = False,
+) -> None:
+    pass
+
+
 for commands in (live_app, stored_app, machine_app):
     app.add_typer(commands)
 app.add_typer(config_app, name="config")

@@ -29,7 +29,10 @@ Set = Annotated[
     typer.Option("--set", help="Change a setting, for example training.frames=20.", metavar="KEY=VALUE"),
 ]
 Frames = Annotated[int | None, typer.Option("--frames", help="End after so many frames over all channels.")]
-Idle = Annotated[float | None, typer.Option("--idle", help="End after so many seconds without a new frame.")]
+Idle = Annotated[
+    float | None,
+    typer.Option("--idle", help="End after so many seconds without a new frame, once there is a first."),
+]
 Json = Annotated[
     Path | None, typer.Option("--json", help="Write the end-of-run summary here.", metavar="FILE")
 ]
@@ -59,8 +62,10 @@ def settings_of(
         "method": "method",
         "model": "training.model",
     }
-    given = [f"{keys[option]}={value}" for option, value in options.items() if value is not None]
-    return load_settings(file, profile, [*(changes or ()), *given], base)
+    given = {
+        f"--{option}": f"{keys[option]}={value}" for option, value in options.items() if value is not None
+    }
+    return load_settings(file, profile, changes or (), base, given)
 
 
 def run_to_end(settings: Settings, json_file: Path | None, **options: Any) -> int:

@@ -95,8 +95,11 @@ class Display:
 
     def _on_training(self, event: Event) -> None:
         loss = "" if event.get("loss") is None else f", loss {event['loss']:.3g}"
+        steps = f"step {event.get('step', 0)}{loss}"
         self._training[event["channel"]] = (
-            f"{event['name']}: {event['used']:.0%}, step {event.get('step', 0)}{loss}"
+            f"training {event['name']}: {event['used']:.0%}, {steps}"
+            if event["used"] < 1.0
+            else f"testing the model of {event['name']}, trained to {steps}"
         )
         words = words_of(event)
         if words is not None:
@@ -136,10 +139,15 @@ class Display:
 
     def _line(self) -> str:
         training = "; ".join(self._training.values())
-        figures = ", ".join(f"{k} {v}" for k, v in self._figures().items())
-        more = [f"training {training}"] if training else []
+        # `quietscope train` has neither recorder nor processor
+        figures = (
+            [", ".join(f"{k} {v}" for k, v in self._figures().items())]
+            if self._recorder or self._processor
+            else []
+        )
+        more = [training] if training else []
         more += [self._behind] if self._behind else []
-        return f"{time.monotonic() - self._started:6.1f} s  {'; '.join([figures, *more])}"
+        return f"{time.monotonic() - self._started:6.1f} s  {'; '.join([*figures, *more]) or 'starting'}"
 
     def _table(self) -> Group:
         table = Table(show_edge=False, pad_edge=False)
@@ -147,7 +155,7 @@ class Display:
         for name in figures:
             table.add_column(name, justify="right")
         table.add_row(*map(str, figures.values()))
-        lines = [Text(f"training {line}", style="cyan") for line in self._training.values()]
+        lines = [Text(line, style="cyan") for line in self._training.values()]
         if self._behind:
             lines.append(Text(self._behind, style="yellow"))
         return Group(table, *lines)

@@ -99,7 +99,7 @@ class Engine:
     def stop(self, reason: str = "stopped by the user") -> None:
         """Ask the run to end; the second time it ends at once. May be called from a signal handler."""
         self._stops += 1
-        self._events.put({"event": "stop", "from": "user", "reason": reason})
+        self._events.put({"event": "stop", "from": "user", "reason": reason, "at_once": self._stops > 1})
 
     def run(self) -> Ending:
         """Run to the end."""
@@ -186,7 +186,7 @@ class Engine:
         if self._stops > 1:
             self.ending.reason = "aborted by the user"
             self.ending.faults.append(
-                f"the run was aborted; finish it with: quietscope resume {self.run_folder.root}"
+                f"the run was aborted; finish it with: quietscope resume {self.run_folder.quoted}"
             )
             self.phase = Phase.ENDED
         elif self.phase is Phase.RECORDING:

@@ -52,11 +52,18 @@ def words_of(event: Event) -> Words | None:  # noqa: PLR0911 - a table
         case "rejected", _:
             return Words("warning", f"rejected {event['name']} ({event['reason']}): {event['detail']}")
         case "intake_ended", _:
-            return Words("info", f"intake ended: {event['reason']}; {event['received']} frames received")
+            count = f"{event['received']} frames received"
+            more = "" if event["reason"] == count else f"; {count}"
+            return Words("info", f"intake ended: {event['reason']}{more}")
         case "fatal", _:
             return Words("error", event["text"])
         case "stop", _:
-            return Words("info", f"{event['reason']}: finishing what is there (once more to stop at once)")
+            then = (
+                "stopping at once"
+                if event.get("at_once")
+                else "finishing what is there (once more to stop at once)"
+            )
+            return Words("info", f"{event['reason']}: {then}")
         case _:
             return None
 

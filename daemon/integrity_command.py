@@ -66,7 +66,14 @@ def _print(console: Console, run: RunFolder, found: Verification) -> None:
             f"… and {len(found.findings) - _SHOWN} more; all of them with --json FILE", highlight=False
         )
     planes = ", ".join(f"{n} {kind}" for kind, n in found.planes.items())
-    verdict = "nothing is wrong" if found.is_good else f"{len(found.findings)} things are wrong"
+    count = len(found.findings)
+    verdict = (
+        "nothing is wrong"
+        if found.is_good
+        else "1 thing is wrong"
+        if count == 1
+        else f"{count} things are wrong"
+    )
     console.print(
         f"{run.root}: {planes} planes read and compared; {verdict}", highlight=False, soft_wrap=True
     )

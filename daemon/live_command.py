@@ -116,22 +116,22 @@ def _report(
     json_file: Path | None,
     picture: Path | None,
 ) -> Summary:
-    """Write and print what became of a run."""
+    """Print and write what became of a run; printed first, since on a full disk nothing can be written."""
     truth: TruthSource | None = (
         Simulator(settings.source) if isinstance(settings.source, SimulatorSettings) else None
     )
     summary = summarise(run, ending, truth)
-    text = json.dumps(summary.figures, indent=1)
-    _write(run.summary, text)
-    if json_file is not None:
-        _write(json_file, text)
     _print_summary(console, summary, peak_mb)
     if picture is not None and truth is not None and write_panel(run, truth, picture):
         console.print(f"picture: {picture.resolve()}", highlight=False, soft_wrap=True)
     if summary.advice:
         console.print(Text(summary.advice, style="yellow"), soft_wrap=True)
     for fault in summary.faults:
-        console.print(f"[bold red]fault:[/] {fault}", highlight=False, soft_wrap=True)
+        console.print(f"[bold red]fault:[/] {escape(fault)}", highlight=False, soft_wrap=True)
+    text = json.dumps(summary.figures, indent=1)
+    if json_file is not None:
+        _write(json_file, text, "choose another place with --json")
+    _write(run.summary, text, f"when that is mended, finish the run with: quietscope resume {run.quoted}")
     return summary
 
 
@@ -143,7 +143,7 @@ def _write_report(console: Console, run: RunFolder) -> None:
         console.print(f"report: {write_report(run)}", highlight=False, soft_wrap=True)
     except Exception as error:  # noqa: BLE001 - whatever goes wrong here, the run has ended and is told
         text = escape(
-            f"the report could not be written ({error}); try again with: quietscope report {run.root}"
+            f"the report could not be written ({error}); try again with: quietscope report {run.quoted}"
         )
         console.print(f"[yellow]{text}[/]", highlight=False, soft_wrap=True)
 
@@ -183,13 +183,13 @@ def _stop_at_eof(engine: Engine) -> None:
     engine.stop("the program that delivered the frames has ended")
 
 
-def _write(path: Path, text: str) -> None:
+def _write(path: Path, text: str, mend: str) -> None:
     new = path.with_name(path.name + ".tmp")
     try:
         new.write_text(text + "\n", encoding="utf-8")
         os.replace(new, path)
     except OSError as error:
-        msg = f"cannot write the summary {path}: {error.strerror}; choose another place with --json"
+        msg = f"cannot write the summary {path}: {error.strerror}; {mend}"
         raise QuietscopeError(msg) from error
 
 

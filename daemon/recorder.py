@@ -152,6 +152,8 @@ class Recorder:
     def _run_source(self, source: Source) -> None:
         try:
             source.run(self._intake, self._life.stop_source)
+            if not self._intake.received and not self._life.stop_source.is_set():
+                self._source_failed("the source holds no readable frame; give one with images in it")
             self._life.reason = self._life.reason or "source ended"
         except QuietscopeError as error:
             self._parent.say("error", f"the source ended with an error: {error}")

@@ -47,7 +47,7 @@ def resume_run(folder: Path, json_file: Path | None, *, follow: bool, view: bool
     Console().print(
         f"nothing to do: {run.root.name} has come to its end ({figures['frames_received']} frames received, "
         f"{figures['denoised']} denoised, {sum(figures['skipped'].values())} skipped). "
-        f"To look at it: quietscope view {run.root}",
+        f"To look at it: quietscope view {run.quoted}",
         highlight=False,
         soft_wrap=True,
         markup=False,

@@ -11,6 +11,7 @@ from typing import Any
 import psutil
 
 from quietscope.config import RunError
+from quietscope.config.quoting import quoted
 
 __all__ = ["RunFolder"]
 
@@ -26,6 +27,11 @@ class RunFolder:
     """
 
     root: Path
+
+    @property
+    def quoted(self) -> str:
+        """The folder as it stands in a command that a message proposes."""
+        return quoted(self.root)
 
     @classmethod
     def create(cls, out: Path, name: str | None) -> "RunFolder":

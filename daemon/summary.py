@@ -10,6 +10,7 @@ import numpy as np
 from quietscope.adapters.frame import FrameKey, channel_name
 from quietscope.adapters.ome_zarr import StoreReader
 from quietscope.adapters.protocols import TruthSource
+from quietscope.config.quoting import quoted
 from quietscope.daemon.ending import Ending
 from quietscope.daemon.ledger_facts import ModelVerdict
 from quietscope.daemon.ledger_reader import LedgerReader
@@ -47,7 +48,7 @@ class Summary:
         refused = self.figures["skipped"].get("gate", 0)
         if not refused:
             return ""
-        run = Path(self.figures["store"]).parent
+        run = quoted(Path(self.figures["store"]).parent)
         return (
             f"{refused} frames have no denoised picture, since no model of their channel was good enough; their raw "
             f"pixels are safe. To try again with more training: quietscope denoise {run} --set training.budget_s=180"

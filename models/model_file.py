@@ -79,7 +79,7 @@ def _read(path: Path) -> "tuple[bytes, onnx.ModelProto]":
         model = onnx.load_model_from_string(content)
     except Exception as error:  # protobuf's DecodeError is not part of onnx's interface
         raise ModelError(
-            f"{path} is no ONNX model: {' '.join(str(error).split())}; train or export the model again"
+            f"{path} is no ONNX model, or a damaged one; train or export the model again, or give another file"
         ) from error
     if not model.graph.node:
         raise ModelError(f"{path} is an ONNX model without any operation; train or export the model again")

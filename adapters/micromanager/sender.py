@@ -13,6 +13,7 @@ from quietscope.adapters.micromanager.report import Journal
 from quietscope.adapters.micromanager.running import RunningRun
 from quietscope.adapters.micromanager.sink import FrameSink
 from quietscope.adapters.micromanager.spill import Spill
+from quietscope.config.quoting import quoted
 
 __all__ = ["Sender"]
 
@@ -234,7 +235,11 @@ class Sender:
         kept = self._spill.held if left or self._spill else 0
         self._spill.close(keep=kept > 0)
         if kept:
-            mend = "" if self._to.root is None else f"; finish it with: quietscope resume {self._to.root}"
+            mend = (
+                ""
+                if self._to.root is None
+                else f"; finish it with: quietscope resume {quoted(self._to.root)}"
+            )
             self._journal.fault(
                 "rescued",
                 f"{kept} frames that the run may not have stored are kept in {self._spill.path}{mend}",

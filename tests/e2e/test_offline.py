@@ -109,13 +109,23 @@ def test_what_is_missing_is_named(images, tmp_path):
     assert "no readable frame" in done.stderr
 
 
-def test_a_model_that_is_not_there_refuses_what_is_stored_already(images, tmp_path):
-    done = _quietscope(
-        tmp_path, "denoise", images, "--model", tmp_path / "none.onnx", "--out", ".", "--name", "r"
-    )
-    assert done.returncode == 2
-    assert "there is no model at" in done.stdout + done.stderr
-    assert not (tmp_path / "r").exists()
+def test_a_model_that_is_not_there_or_is_none_refuses_what_is_stored_already(images, tmp_path):
+    (tmp_path / "notes.onnx").write_text("notes on the model")
+    for name, words in (("none.onnx", "there is no model at"), ("notes.onnx", "notes.onnx is no ONNX model")):
+        done = _quietscope(
+            tmp_path, "denoise", images, "--model", tmp_path / name, "--out", ".", "--name", "r"
+        )
+        assert done.returncode == 2
+        assert words in done.stdout + done.stderr
+        assert not (tmp_path / "r").exists()
+
+
+def test_denoising_what_holds_no_frame_fails_and_says_so(tmp_path):
+    tifffile.imwrite(tmp_path / "colours.tif", np.zeros((32, 32, 3), "uint8"), photometric="rgb")
+    done = _quietscope(tmp_path, "denoise", "colours.tif", "--out", "runs")
+    assert done.returncode == 1
+    assert "save each channel as a grey-scale image" in done.stdout
+    assert "fault: the source holds no readable frame" in done.stdout
 
 
 def test_an_unreadable_plane_of_a_run_does_not_stop_the_others(images, trained, tmp_path):

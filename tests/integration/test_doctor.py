@@ -5,6 +5,7 @@ import os
 import re
 import socket
 
+import numpy as np
 import pytest
 from typer.testing import CliRunner
 
@@ -90,13 +91,17 @@ def test_a_file_in_place_of_the_watched_folder_is_a_no_go_with_the_command_for_f
     assert f"quietscope denoise {file}" in check.words
 
 
-def test_a_model_that_is_not_there_is_said_before_the_run(tmp_path):
+def test_a_model_that_is_not_there_or_is_none_is_said_before_the_run(tmp_path, write_filter_model):
     models = tmp_path / "models"
     models.mkdir()
     state, words = states(tmp_path, f"training.model={models}")["model"]
     assert state == "caution"
     assert str(models) in words
-    (models / "c0.onnx").write_bytes(b"")
+    (models / "c0.onnx").write_bytes(b"notes on the model")
+    state, words = states(tmp_path, f"training.model={models}")["model"]
+    assert state == "caution"
+    assert f"{models / 'c0.onnx'} is no ONNX model" in words
+    write_filter_model(models / "c0.onnx", np.ones((3, 3)) / 9)
     assert states(tmp_path, f"training.model={models}")["model"][0] == "go"
 
 
