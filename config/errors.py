@@ -50,6 +50,10 @@ class SourceError(QuietscopeError, RuntimeError):
 class StoreError(QuietscopeError, OSError):
     """The image store cannot be created, written or read."""
 
+    def __str__(self) -> str:
+        """In words, without the system's number that `OSError` puts before them."""
+        return self.strerror or super().__str__()
+
 
 class LedgerError(QuietscopeError, OSError):
     """The ledger cannot be opened, written or read."""

@@ -308,6 +308,7 @@ def test_a_full_disk_is_named_with_what_is_free_and_spoils_nothing(tmp_path):
     # 131 kB each, and the metadata.
     assert 10 <= int(stored) <= 15
     assert re.search(r"Cannot write raw t\d+ c0 z0 p0: the disk of .* is full \(0\.\d MB free\)", message)
+    assert "Errno" not in message
     assert "--out" in message
 
 
