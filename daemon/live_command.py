@@ -86,6 +86,11 @@ def run_live(
             engine = Engine(settings, on_event=on_event, resume=resume, follow=follow)
             stack.enter_context(RunLock(engine.run_folder))
             console.print(f"run folder: {engine.run_folder.root}", highlight=False, soft_wrap=True)
+            if resume is None and settings.training.model is None:
+                first = settings.training.frames
+                console.print(
+                    f"models are trained on the first {first} frames of each channel", soft_wrap=True
+                )
             viewer = stack.enter_context(ViewerProcess(engine.run_folder, console)) if view else None
             if until_eof:
                 threading.Thread(target=_stop_at_eof, args=(engine,), name="eof", daemon=True).start()
@@ -199,23 +204,23 @@ def _print_summary(console: Console, summary: Summary, peak_mb: dict[str, float]
     table.add_column(style="bold")
     table.add_column(overflow="fold")
 
-    def some(value: float | None, unit: str) -> str:
-        return "–" if value is None else f"{value:.1f} {unit}".rstrip()
+    def measured(name: str, value: float | None, unit: str = "") -> None:
+        if value is not None:
+            table.add_row(name, f"{value:.1f} {unit}".rstrip())
 
     table.add_row(
         "received / stored / denoised",
         f"{figures['frames_received']} / {figures['raw_stored']} / {figures['denoised']}",
     )
     table.add_row("skipped, rejected", f"{_reasons(figures['skipped'])}, {_reasons(figures['rejected'])}")
-    table.add_row("published", str(figures["published"]))
+    table.add_row("sent to viewers", str(figures["published"]))
     if below := sum(figures["shown_below_full"].values()):
         table.add_row("shown below full quality at first", str(below))
-    table.add_row("first denoised frame after", some(figures["time_to_first_denoised_s"], "s"))
-    table.add_row("frames per second", some(figures["fps"], ""))
-    latency = figures["latency_ms"]
-    table.add_row("latency p50, p99", f"{some(latency['p50'], 'ms')}, {some(latency['p99'], 'ms')}")
-    if figures["training_s"]:
-        table.add_row("training", some(figures["training_s"], "s"))
+    measured("first denoised frame after", figures["time_to_first_denoised_s"], "s")
+    measured("frames per second", figures["fps"])
+    measured("typical delay to viewers", figures["latency_ms"]["p50"], "ms")
+    measured("99 of 100 came within", figures["latency_ms"]["p99"], "ms")
+    measured("training", figures["training_s"] or None, "s")
     for name, words in figures["models"].items():
         table.add_row(f"model, {name}", words)
     for name, earlier in figures["earlier_models"].items():
@@ -226,7 +231,8 @@ def _print_summary(console: Console, summary: Summary, peak_mb: dict[str, float]
         table.add_row(f"quality, {name}", gain)
     for name, words in figures["noise"].items():
         table.add_row(f"light and noise, {name}", words)
-    table.add_row("network ran on", figures["provider"] or "–")
+    if figures["provider"]:
+        table.add_row("network ran on", figures["provider"])
     table.add_row("peak memory", ", ".join(f"{name} {mb:.0f} MB" for name, mb in sorted(peak_mb.items())))
     if figures["trust"]:
         lights = ", ".join(
