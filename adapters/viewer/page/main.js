@@ -272,7 +272,7 @@ function refreshState() {
 function refreshFigures() {
   const { counts, series, models } = report;
   const received = (counts.raw ?? 0) + (counts.denoised ?? 0) + (counts.skipped ?? 0);
-  const rows = [["Received and stored", count(received, "frame", "frames")], ["Denoised", number(counts.denoised ?? 0, 6)]];
+  const rows = [["Stored", count(received, "frame", "frames")], ["Denoised", number(counts.denoised ?? 0, 6)]];
   if (counts.raw) rows.push(["Waiting", number(counts.raw, 6)]);
   if (counts.skipped) rows.push(["Left out", number(counts.skipped, 6)]);
   if (counts.rejected) rows.push(["Rejected", number(counts.rejected, 6)]);
