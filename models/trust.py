@@ -36,6 +36,10 @@ MATERIAL = 0.1
 """Change of a frame's residual variance, or covariance of neighbours, that does not matter, as a share of the noise
 variance that the model leaves in the picture anyway."""
 
+STRONGER = 0.1
+"""Share by which the noise itself may be stronger than it was during training: lamps and detectors drift by a few
+per cent (50 captures of a confocal field: 3 %). What neighbours do not share is noise, not what the model has done."""
+
 LIGHT = 0.01
 """Share of a frame's light that may get lost or be added: far less than makes two measurements differ."""
 
@@ -194,16 +198,18 @@ class TrustJudge:
         """How the model does not fit the frame: positive if it takes away structure, negative if it leaves noise."""
         reference = self._reference
         side, material = statistics.size**0.5, MATERIAL * reference.passed
-        change, lost = figures["residual_variance_change"], figures["structure_lost"]
+        lost = figures["structure_lost"]
+        spread, kinship = figures["residual_variance_change"], figures["residual_correlation_change"]
         error = max(reference.noise_spread_error / side, reference.spread_scatter)
-        unlike = abs(change) > self._certain * error + material
-        if not unlike:
-            change = figures["residual_correlation_change"]
-            error = max(reference.noise_kinship_error / side, reference.kinship_scatter)
-            unlike = abs(change) > self._certain * error + material
-        if unlike and change > 0:
+        stronger = abs(spread) > self._certain * error + material
+        error = max(reference.noise_kinship_error / side, reference.kinship_scatter)
+        alike = abs(kinship) > self._certain * error + material
+        if stronger and not alike and 0 < spread < STRONGER:
+            stronger = False
+        change = spread if stronger else kinship
+        if (stronger or alike) and change > 0:
             return change, f"the model takes out more than noise from this frame ({_percent(change)})"
-        if unlike:
+        if stronger or alike:
             return change, f"the model leaves more noise in than it did during training ({_percent(change)})"
         if lost > reference.passed + self._certain * reference.noise_kinship_error / side:
             return lost, f"the model takes away more structure than it leaves noise ({_percent(lost)})"

@@ -131,6 +131,17 @@ def test_a_denoiser_that_leaves_noise_or_takes_structure_is_told(photons, judge,
     assert words in trust.drift
 
 
+@pytest.mark.parametrize(("stronger", "light"), [(1.06, "green"), (1.3, "red")])
+def test_a_detector_whose_noise_drifts_by_a_few_percent_is_no_fault_of_the_model(
+    photons, judge, stronger, light
+):
+    noise = np.random.default_rng(13).normal(0, GAIN * np.sqrt(photons + READ**2))
+    raw = np.rint(OFFSET + GAIN * photons + stronger**0.5 * noise).astype(np.uint16)
+    trust = judge.judge(raw, denoise(raw))
+    assert trust.light == light
+    assert trust.figures["residual_variance_change"] > 0.03
+
+
 def test_a_model_that_takes_structure_away_from_the_start_is_red(photons):
     def smear(frame):
         return np.rint(blur(frame.astype(np.float32), 6.0)).astype(frame.dtype)
