@@ -12,6 +12,7 @@ from quietscope.adapters.ingest import IngestClient
 from quietscope.adapters.ome_zarr import StoreReader
 from quietscope.config import QuietscopeError, RunError, Settings
 from quietscope.config.faultpoints import reach
+from quietscope.daemon.background_clock import BackgroundClock
 from quietscope.daemon.judgement import Judgement
 from quietscope.daemon.ledger_facts import ModelVerdict
 from quietscope.daemon.ledger_reader import LedgerReader
@@ -27,8 +28,6 @@ __all__ = ["Retrainer"]
 _POLL_S = 0.5
 _LIFE_SIGN_S = 10.0
 _PATIENCE_S = 7200.0
-_LONGEST = 30.0
-"""A training ends after so many times its budget, however little it has been let do."""
 
 
 class Retrainer:
@@ -64,7 +63,6 @@ class Retrainer:
         self._after = self._ledger.newest_id(channel) if fresh else 0
         self._least = self._settings.training.frames if fresh else 1
         self._sign_at = time.monotonic()
-        self._born = time.process_time(), time.monotonic()
 
     def run(self) -> int:
         """Train, and deliver the verdict; the exit status of the process."""
@@ -97,7 +95,7 @@ class Retrainer:
             self._channel,
             name,
             generation=self._next_generation(),
-            clock=self._worked if on_cpu else time.monotonic,
+            clock=BackgroundClock(self._settings.training.threads) if on_cpu else time.monotonic,
         )
         started = time.monotonic()
         trust: dict[str, Any] = {}
@@ -169,11 +167,6 @@ class Retrainer:
         if self._parent.gone.is_set():
             raise ParentGoneError
         self._parent.emit(event, **fields, **self._parent.memory())
-
-    def _worked(self) -> float:
-        """Seconds that the training would have taken alone on the machine, since it waits for all others here."""
-        alone = (time.process_time() - self._born[0]) / self._settings.training.threads
-        return max(alone, (time.monotonic() - self._born[1]) / _LONGEST)
 
     @property
     def _name(self) -> str:
