@@ -8,9 +8,9 @@ import psutil
 
 __all__ = ["BackgroundClock"]
 
-_SHARE = 0.125
-"""Most of all cores that the training takes while others are at work. Half of one of two cores, which was idle anyway,
-slowed the live path by 19 % (shared caches and memory); a quarter costs less than 10 %."""
+_SHARE = 0.1
+"""Most of all cores that the training takes while others are at work. Of two cores, 0.49 that were idle anyway slowed a
+saturated live path by 19 %, 0.25 by 11 % (shared caches and memory)."""
 
 _BUSY = 0.25
 """Share of all cores from which on others are at work."""
