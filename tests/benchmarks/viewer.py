@@ -50,9 +50,11 @@ def start(out: Path, name: str, *arguments: str, command: str = "demo") -> subpr
         return subprocess.Popen([*parts, *arguments], stdout=said, stderr=subprocess.STDOUT, cwd=out)
 
 
-def address(out: Path, name: str) -> str:
+def address(out: Path, name: str, run: subprocess.Popen) -> str:
     """The viewer's address, once the run has said it."""
     while not (found := re.search(r"viewer: (\S+)", (out / f"{name}.txt").read_text())):
+        if run.poll() is not None:
+            raise SystemExit((out / f"{name}.txt").read_text())
         time.sleep(0.2)
     return found[1]
 
@@ -62,14 +64,14 @@ def latency(out: Path, seconds: float, budget_s: float, model: Path | None) -> N
     settings = (
         "view.open_browser=false",
         f"training.budget_s={budget_s}",
-        "source.frames=100000",
+        "source.frames=5000",
         "training.min_steps=60",
     )
     if model is not None:
         settings += (f"training.model={model.resolve()}", "training.frames=2")
     run = start(out, "latency", "--view", *(part for s in settings for part in ("--set", s)))
     with Chromium(1280, 800) as browser:
-        browser.open(address(out, "latency"))
+        browser.open(address(out, "latency", run))
         browser.wait(
             "document.querySelector('#caption-denoised').innerText === 'Denoised'", timeout_s=900, every_s=1
         )
@@ -164,7 +166,7 @@ def stalled(out: Path, model: Path, rate: float, frames: int) -> None:
         )
         if more:
             with Chromium(1280, 800) as browser:
-                browser.open(address(out, name))
+                browser.open(address(out, name, run))
                 browser.wait("document.querySelector('#image').dataset.shown", timeout_s=120)
                 os.killpg(browser.process.pid, signal.SIGSTOP)
                 run.wait(900)
