@@ -22,7 +22,9 @@ class WireRun:
     """A run as `quietscope run` does it."""
 
     def __init__(self, out: Path, changes: list[str]) -> None:
-        self.settings = load_settings(overrides=[f"out={out}", "source.kind=wire", "models.shelf=off", *changes])
+        self.settings = load_settings(
+            overrides=[f"out={out}", "source.kind=wire", "models.shelf=off", *changes]
+        )
         self.verdicts: list[dict[str, Any]] = []
         self.engine = Engine(self.settings, on_event=self._hear)
         self.root = self.engine.run_folder.root
