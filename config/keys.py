@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any, Literal
 
+from quietscope.config.patterns import WORDS
 from quietscope.config.settings import Settings
 
 __all__ = ["KeyInfo", "describe", "known_keys", "lookup"]
@@ -170,7 +171,7 @@ def _allowed(value: Mapping[str, Any]) -> str:
         each = _allowed(value.get("items", {"type": "string"}))
         return f"a list{f' of at least {least}' if least else ''}, each {each}"
     if kind == "text":
-        return f"text that matches {value['pattern']}" if "pattern" in value else "text"
+        return WORDS[value["pattern"]] if "pattern" in value else "text"
     return "a path" if kind == "path" else kind
 
 

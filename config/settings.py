@@ -6,6 +6,7 @@ from pydantic import Field
 
 from quietscope.config.base import Section
 from quietscope.config.methods import FM2SSettings, Method, Noise2SRSettings, Poisson2VoidSettings
+from quietscope.config.patterns import NAME
 from quietscope.config.science import (
     AdaptiveSN2NSettings,
     DriftSettings,
@@ -39,7 +40,7 @@ class Settings(Section):
     out: Path = Path("quietscope-runs")
     """Folder that holds the run folders."""
 
-    name: str | None = Field(default=None, pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$")
+    name: str | None = Field(default=None, pattern=NAME)
     """Name of the run folder; none takes date and time. An existing run is never overwritten."""
 
     method: Method = "adaptive-sn2n"

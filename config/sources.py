@@ -7,6 +7,7 @@ from pydantic import Field, model_validator
 
 from quietscope.config.base import Section
 from quietscope.config.micromanager import MicroManagerSettings
+from quietscope.config.patterns import AXES
 
 __all__ = [
     "FaultBoxSettings",
@@ -151,7 +152,7 @@ class FolderSettings(Section):
     first_index: Literal[0, 1] = 0
     """Number that means the first one in file names read by ``pattern``."""
 
-    stack_axes: str | None = Field(default=None, pattern=r"^([tczp]\d*)*$")
+    stack_axes: str | None = Field(default=None, pattern=AXES)
     """Meaning of the extra axes of stacks, slowest first, e.g. ``tc2``: with lengths where a file says only how
     many pages it has. None believes the file's metadata, else means t (z where the file's name gives t)."""
 

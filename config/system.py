@@ -6,6 +6,7 @@ from typing import Literal
 from pydantic import Field
 
 from quietscope.config.base import Section
+from quietscope.config.patterns import ADDRESS
 
 __all__ = [
     "ControlSettings",
@@ -36,7 +37,7 @@ class RecorderSettings(Section):
     commit_ms: float = Field(default=20.0, ge=0, le=100)
     """Longest wait for further frames before a ledger commit, milliseconds."""
 
-    endpoint: str = Field(default="tcp://127.0.0.1:0", pattern=r"^tcp://[^:]+:\d{1,5}$")
+    endpoint: str = Field(default="tcp://127.0.0.1:0", pattern=ADDRESS)
     """Address of the ingest wire; port 0 takes a free one."""
 
     retries: int = Field(default=8, ge=1, le=16)
@@ -96,7 +97,7 @@ class DegradeSettings(Section):
 class PublishSettings(Section):
     """The viewers' wire."""
 
-    endpoint: str = Field(default="tcp://127.0.0.1:0", pattern=r"^tcp://[^:]+:\d{1,5}$")
+    endpoint: str = Field(default="tcp://127.0.0.1:0", pattern=ADDRESS)
     """Address viewers connect to; port 0 takes a free one."""
 
     raw: bool = True
@@ -115,7 +116,7 @@ class PublishSettings(Section):
 class ControlSettings(Section):
     """Commands to a running daemon."""
 
-    endpoint: str = Field(default="tcp://127.0.0.1:0", pattern=r"^tcp://[^:]+:\d{1,5}$")
+    endpoint: str = Field(default="tcp://127.0.0.1:0", pattern=ADDRESS)
     """Address of the control wire; port 0 takes a free one."""
 
 

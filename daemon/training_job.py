@@ -249,12 +249,12 @@ class TrainingJob:
         return reference.figures
 
     def _ready(self, path: Path, shape: tuple[int, int]) -> ReadyDenoiser:
-        return ready_denoiser(
-            path,
-            self._settings,
-            shape,
-            lambda level, text: self._emit("log", level=level, text=f"{self._name}: {text}"),
-        )
+        return ready_denoiser(path, self._settings, shape, self._say)
+
+    def _say(self, level: str, text: str) -> None:
+        """Pass warnings on; what a model runs on is told by the processor once it is live."""
+        if level != "info":
+            self._emit("log", level=level, text=f"{self._name}: {text}")
 
     def _progress(self, progress: Progress) -> None:
         now = time.monotonic()

@@ -24,6 +24,7 @@ from quietscope.daemon.spool import Spool
 __all__ = ["Deposit", "Judged", "Provenance", "Vault"]
 
 _FLUSH_S = 30.0
+_AGAIN_S = 3.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,6 +121,7 @@ class Vault:
         self._retries = settings.retries
         self._store: StoreWriter | None = None
         self._raw_then: Callable[[Frame], None] = lambda _frame: None
+        self._told_at = float("-inf")
         self._stopping = threading.Event()
         self._spooled_then: dict[FrameKey, Callable[[], None]] = {}
         self._busy = 0
@@ -242,7 +244,7 @@ class Vault:
                 if attempt == self._retries - 1 or self._stopping.is_set():
                     self._on_fatal(f"{kind} frame {frame.key} could not be stored: {error}")
                     return
-                self._on_trouble(f"{kind} frame {frame.key} not stored yet, trying again: {error}")
+                self._tell(f"{kind} frame {frame.key} not stored yet, trying again: {error}")
                 self._stopping.wait(0.1 * 2**attempt)
             except Exception as error:  # noqa: BLE001 - a writer that dies in silence would stop the recording
                 self._on_fatal(f"{kind} frame {frame.key} could not be stored: {error!r}")
@@ -260,6 +262,13 @@ class Vault:
                 frame.key, now, checksum, provenance.model_id, provenance.published_ns, provenance.live
             )
             self._committer.put(entry, deposit.then)
+
+    def _tell(self, trouble: str) -> None:
+        """Tell of trouble, but not again and again of the same disk."""
+        now = time.monotonic()
+        if now - self._told_at >= _AGAIN_S:
+            self._told_at = now
+            self._on_trouble(trouble)
 
     def _announce(self, deposit: Deposit) -> None:
         self._stored += 1

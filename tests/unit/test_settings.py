@@ -166,7 +166,7 @@ MISTAKES = [
         "method=magic",
         'method = "magic" (from --set): must be one of "adaptive-sn2n", "fm2s", "noise2sr", "poisson2void"',
     ),
-    ("name=a/b", 'name = "a/b" (from --set): must be text that matches'),
+    ("name=a/b", 'name = "a/b" (from --set): must be a name of at most 100 letters'),
     (
         "source.kind=video",
         'source.kind = "video" (from --set): must be one of "folder", "micromanager", "run", "simulator", "wire"',
