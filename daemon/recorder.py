@@ -153,7 +153,8 @@ class Recorder:
         try:
             source.run(self._intake, self._life.stop_source)
             empty = not self._intake.received and not self._life.stop_source.is_set()
-            if empty and self._leftovers is None:  # a run that died before its first frame is resumed to nothing
+            # a run that died before its first frame is resumed to nothing, which is no fault
+            if empty and self._leftovers is None:
                 self._source_failed("the source holds no readable frame; give one with images in it")
             self._life.reason = self._life.reason or "source ended"
         except QuietscopeError as error:
