@@ -130,6 +130,18 @@ def whole(one: Recorders, count: int) -> None:
         np.testing.assert_array_equal(store.read("raw", frame.key), expected)
 
 
+def test_a_run_that_died_before_its_first_frame_is_resumed_to_nothing(recorders, tmp_path):
+    folder = tmp_path / "images"
+    folder.mkdir()
+    one = recorders(folder)
+    one.start()
+    one.wait("ready")
+    one.kill_at(0)
+    one.start("--resume", "1")
+    ended = one.finish()
+    assert (ended["received"], ended["source_failed"]) == (0, False)
+
+
 def test_resume_takes_what_lies_there_and_ends(recorders, tmp_path):
     """Without --follow: what was written meanwhile is taken once, also by a third call, and nothing is named twice."""
     folder = tmp_path / "images"
