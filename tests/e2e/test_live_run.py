@@ -184,7 +184,7 @@ def test_faults_of_the_camera_are_counted_and_no_good_frame_is_lost(start):
 
 
 def test_ctrl_c_trains_on_what_is_there_and_fills_the_store_up(start):
-    run = start("demo", changes=[*SMALL, "source.frames=100000", "source.rate_hz=4", "training.frames=1000"])
+    run = start("demo", changes=[*SMALL, "source.frames=10000", "source.rate_hz=4", "training.frames=1000"])
     run.until("series:")
     time.sleep(2)
     run.process.send_signal(signal.SIGINT)
@@ -196,7 +196,7 @@ def test_ctrl_c_trains_on_what_is_there_and_fills_the_store_up(start):
 
 def test_second_ctrl_c_stops_at_once_and_says_so(start):
     run = start(
-        "demo", changes=[*SMALL, "source.frames=100000", "source.rate_hz=4", "training.max_steps=1000000"]
+        "demo", changes=[*SMALL, "source.frames=10000", "source.rate_hz=4", "training.max_steps=1000000"]
     )
     run.until("training mitochondria")
     run.process.send_signal(signal.SIGINT)
@@ -329,7 +329,7 @@ def test_empty_frames_are_stored_and_skipped_with_a_reason(start, tmp_path):
 
 
 def test_late_viewer_gets_the_start_and_the_last_frame_at_once(start):
-    run = start("demo", changes=[*SMALL, "source.frames=100000", "source.rate_hz=4"])
+    run = start("demo", changes=[*SMALL, "source.frames=10000", "source.rate_hz=4"])
     address = run.addresses()["publish"]
     run.until("training mitochondria")
     time.sleep(1)
