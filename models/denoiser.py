@@ -21,7 +21,7 @@ from quietscope.models.noise import clean
 from quietscope.models.normalisation import Normaliser
 from quietscope.models.runtime import load_runtime
 from quietscope.models.tile_scales import tile_scales
-from quietscope.models.tiling import TilePlan, plan
+from quietscope.models.tiling import HALO, TilePlan, plan
 from quietscope.models.windows import WindowPlan, cover
 
 __all__ = ["Denoiser"]
@@ -34,11 +34,6 @@ CPU_PIXELS = 128 * 128
 
 GPU_BATCH = 8
 """Tiles per call on a GPU, where single tiles leave it idle, and at most on a CPU, where each number is a shape."""
-
-HALO = 8
-"""Pixels by which a frame is continued by reflection: at a bare edge the network lacks its context. Errors of the
-outermost pixels on simulated mitochondria, without, with 8 and with 16 pixels: 1.59, 1.46, 1.47 grey levels (default),
-1.87, 1.61, 1.62 (no stem, no filter), 1.90, 1.66, 1.67 (Noise2SR), 6.03, 1.57, 1.57 (FM2S)."""
 
 WINDOW = 1 << 20
 """Most pixels that go through the network at a time where no tiles are needed."""

@@ -21,6 +21,7 @@ from quietscope.models.method import DenoisingNetwork
 from quietscope.models.normalisation import Normaliser
 from quietscope.models.pairs import PairSource
 from quietscope.models.passed_noise import passed_noise
+from quietscope.models.tiling import HALO
 
 __all__ = ["Line", "fit_line"]
 
@@ -31,9 +32,6 @@ _EDGE = 8
 
 _MOST_TILES = 16
 """Tiles to fit on, spread over all frames: enough for four digits, and cheap for large frames."""
-
-_HALO = 16
-"""Pixels around a tile that the network sees as well."""
 
 _PATCHES = 256
 """Pairs of patches to fit on."""
@@ -136,7 +134,7 @@ def _samples_of_frames(
     shape = frames[0].shape
     sides = [max(stride, min(tile, side // stride * stride)) for side in shape]
     # the network sees as much around a tile as it does in use
-    halo = -(-_HALO // stride) * stride
+    halo = -(-HALO // stride) * stride
     tops, lefts = (
         np.unique(np.linspace(0, max(0, whole - side), -(-whole // side)).astype(int))
         for whole, side in zip(shape, sides, strict=True)

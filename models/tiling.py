@@ -20,9 +20,14 @@ from numpy.typing import NDArray
 
 from quietscope.config.errors import ModelError
 
-__all__ = ["TilePlan", "plan"]
+__all__ = ["HALO", "TilePlan", "plan"]
 
 Float32 = NDArray[np.float32]
+
+HALO = 8
+"""Pixels by which a frame is continued by reflection: at a bare edge the network lacks its context. Errors of the
+outermost pixels on simulated mitochondria, without, with 8 and with 16 pixels: 1.59, 1.46, 1.47 grey levels (default),
+1.87, 1.61, 1.62 (no stem, no filter), 1.90, 1.66, 1.67 (Noise2SR), 6.03, 1.57, 1.57 (FM2S)."""
 
 WEIGHT_FLOOR = 1e-3
 """Least weight along one axis, as a share of the largest: no pixel rests on a weight that is all rounding."""

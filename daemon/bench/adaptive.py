@@ -16,12 +16,13 @@ from quietscope.config.sources import SimulatorSettings
 from quietscope.daemon.bench.timing import Timing, in_turn
 from quietscope.daemon.evaluation.simulated import simulated_case
 from quietscope.daemon.time_budget import TimeBudget
-from quietscope.models.denoiser import HALO, Denoiser
+from quietscope.models.denoiser import Denoiser
 from quietscope.models.export import export_onnx
 from quietscope.models.noise import clean
 from quietscope.models.protocols import TrainingSet
 from quietscope.models.runtime import candidates
 from quietscope.models.tile_scales import tile_scales
+from quietscope.models.tiling import HALO
 from quietscope.models.training import train
 
 __all__ = ["AdaptiveCost", "adaptive_costs"]
