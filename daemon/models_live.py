@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from quietscope.config import ModelError, Settings
+from quietscope.daemon.lanes import lanes
 from quietscope.daemon.ledger_facts import ModelVerdict
 from quietscope.daemon.ready_denoiser import ready_denoiser
 from quietscope.daemon.runfolder import RunFolder
@@ -30,12 +31,21 @@ class LiveModel:
         When it went live, nanoseconds since the epoch.
     judge
         Judges its frames; None where there is nothing to judge by.
+    lanes
+        The same network on a share of the cores each, for frames that are denoised at the same time; empty where they
+        are taken one after the other.
     """
 
     denoiser: Denoiser
     model_id: str
     since_ns: int
     judge: TrustJudge | None = None
+    lanes: tuple[Denoiser, ...] = ()
+
+    @property
+    def weakest(self) -> Denoiser:
+        """The one whose device has failed, if one has."""
+        return next((one for one in (self.denoiser, *self.lanes) if one.trouble), self.denoiser)
 
 
 class LiveModels:
@@ -97,7 +107,7 @@ class LiveModels:
 
     def note_trouble(self, channel: int) -> None:
         """Say it, once, when the device under a channel's model has failed."""
-        denoiser = self._live[channel].denoiser
+        denoiser = self._live[channel].weakest
         if denoiser.trouble != self._troubles.get(channel, ""):
             self._troubles[channel] = denoiser.trouble
             text = f"channel {channel}: {denoiser.trouble}"
@@ -118,19 +128,22 @@ class LiveModels:
         assert verdict.path is not None
         name = verdict.figures.get("channel_name", f"channel {channel}")
         try:
-            denoiser = ready_denoiser(
-                self._run.root / verdict.path,
+            path = self._run.root / verdict.path
+            ready = ready_denoiser(
+                path,
                 self._settings,
                 shape,
                 lambda level, text: self._on_event("log", level=level, text=f"{name}: {text}"),
-            ).denoiser
+            )
+            beside = lanes(path, ready, self._settings, shape)
         except ModelError as error:
             if not verdict.provisional:
                 self._given_up[channel] = "model"
             self._on_event("log", level="error", text=f"{name}: the accepted model cannot be run: {error}")
             return
+        denoiser = ready.denoiser
         judge = self._judge(name, verdict, denoiser)
-        self._live[channel] = LiveModel(denoiser, verdict.model_id, time.time_ns(), judge)
+        self._live[channel] = LiveModel(denoiser, verdict.model_id, time.time_ns(), judge, beside)
         self._given_up.pop(channel, None)
         self._troubles.pop(channel, None)
         fields: dict[str, Any] = {

@@ -1,6 +1,7 @@
 """What the recorder tells the processor: new frames, how far it is behind, the series, verdicts about models."""
 
 import json
+import socket
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -31,9 +32,12 @@ class News:
         use_client_keys(self._socket, keys)
         self._socket.connect(address)
 
-    def wait(self, milliseconds: int) -> None:
-        """Return when there is news, at the latest after so long."""
-        self._socket.poll(milliseconds)
+    def wait(self, milliseconds: int, bell: socket.socket) -> None:
+        """Return when there is news or `bell` can be read, at the latest after so long."""
+        poller = zmq.Poller()
+        poller.register(self._socket, zmq.POLLIN)
+        poller.register(bell, zmq.POLLIN)
+        poller.poll(milliseconds)
 
     def heard(self) -> Iterator[tuple[str, dict[str, Any]]]:
         """Topic and content of everything that has come since the last time."""

@@ -14,7 +14,7 @@ from quietscope.daemon.degrading import Degrading
 from quietscope.daemon.ledger_facts import PendingFrame
 from quietscope.daemon.ledger_reader import LedgerReader
 from quietscope.daemon.models_live import LiveModels
-from quietscope.daemon.network_thread import Denoised, NetworkThread
+from quietscope.daemon.network_threads import Denoised, NetworkThreads
 from quietscope.daemon.news import News
 from quietscope.daemon.parent import Parent
 from quietscope.daemon.publishing import PublishingThread
@@ -74,7 +74,7 @@ class Processor:
         self._showing = Showing(self._publishing, settings)
         self._watch = Watch(settings.drift, self._publishing, self._client, on_event=parent.emit)
         self._degrading = Degrading(settings, self._publishing, self._client, parent)
-        self._network = NetworkThread()
+        self._network = NetworkThreads(settings.processor.frames_at_once)
         self._went_live: frozenset[int] = frozenset()
         self._rest_until = 0.0
         self._draining = False
@@ -107,20 +107,24 @@ class Processor:
         return 0
 
     def _step(self) -> bool:
-        """One round: messages, then at most one frame more. True if there was work."""
+        """One round: messages, then at most one frame more is begun. True if there was work."""
         self._network.wait()  # a frame that were chosen earlier would be as old as the one under way takes
         self._obey()
         self._hear()
         self._results.settle()
         self._recall(self._degrading.look(training=self._models.is_training(self._channels)))
         if self._store is None:
-            self._news.wait(50)
+            self._news.wait(50, self._network.bell)
             return False
         given_up = self._models.given_up(self._channels)
-        if self._one_fresh() or self._skipping.step(given_up) or self._backfill() or self._deliver():
+        if self._one_fresh() or self._skipping.step(given_up) or self._backfill():
             return True
-        self._news.wait(20)
-        return False
+        busy = self._network.busy
+        if not self._network.ready:
+            self._news.wait(20, self._network.bell)
+        while self._network.ready:
+            self._hand_out(self._network.finish())
+        return busy
 
     def _obey(self) -> None:
         command = self._parent.command()
@@ -235,22 +239,24 @@ class Processor:
         return True
 
     def _denoise(self, work: Work) -> None:
-        """Start a frame; the one that was under way is delivered meanwhile."""
+        """Start a frame; those whose place it takes are delivered meanwhile."""
         raw = self._read(work)
-        done = self._network.finish()
-        if raw is not None:
-            self._network.start(work, raw, self._models[work.key.c])
-        self._hand_out(done)
-
-    def _deliver(self) -> bool:
-        """Wait for the frame that is under way, and show, judge and store it. False if there is none."""
-        done = self._network.finish()
-        self._hand_out(done)
-        return done is not None
-
-    def _hand_out(self, done: Denoised | None) -> None:
-        if done is None:
+        if raw is None:
             return
+        model = self._models[work.key.c]
+        done = []
+        while not self._network.has_room(model):
+            done.append(self._network.finish())
+        self._network.start(work, raw, model, alone=not self._work.waiting)
+        for frame in done:
+            self._hand_out(frame)
+
+    def _deliver(self) -> None:
+        """Wait for all frames that are under way, and show, judge and store them."""
+        while self._network.busy:
+            self._hand_out(self._network.finish())
+
+    def _hand_out(self, done: Denoised) -> None:
         work, model = done.work, done.model
         self._models.note_trouble(work.key.c)
         if self._models.is_training(self._channels):

@@ -35,10 +35,13 @@ class ReadyDenoiser:
     figures
         ``provider``, ``runtime_ms`` (provider → milliseconds of one pass; empty where there was no choice) and
         ``runtime_parity`` (provider → differences from onnxruntime in float32, shares of the scale); JSON-able.
+    runtime
+        What it was loaded with.
     """
 
     denoiser: Denoiser
     figures: Mapping[str, Any]
+    runtime: RuntimeSettings
 
 
 def ready_denoiser(path: Path, settings: Settings, shape: tuple[int, int], say: Say) -> ReadyDenoiser:
@@ -66,9 +69,8 @@ def ready_denoiser(path: Path, settings: Settings, shape: tuple[int, int], say: 
     options = candidates(settings.runtime)
     if [option.provider for option in options] == ["cpu"]:
         denoiser.warm_up(shape)
-        return ReadyDenoiser(
-            denoiser, {"provider": denoiser.provider, "runtime_ms": {}, "runtime_parity": {}}
-        )
+        figures: dict[str, Any] = {"provider": denoiser.provider, "runtime_ms": {}, "runtime_parity": {}}
+        return ReadyDenoiser(denoiser, figures, cpu)
     trial = _Trial(path, denoiser, settings.runtime, shape, say)
     try:
         chosen, milliseconds = trial.choose(options)
@@ -89,7 +91,7 @@ def ready_denoiser(path: Path, settings: Settings, shape: tuple[int, int], say: 
         "runtime_ms": milliseconds,
         "runtime_parity": {name: asdict(parity) for name, parity in trial.parities.items()},
     }
-    return ReadyDenoiser(denoiser, figures)
+    return ReadyDenoiser(denoiser, figures, chosen)
 
 
 class _Trial:

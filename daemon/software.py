@@ -1,9 +1,10 @@
 """Which software and which machine made a run."""
 
-import os
 import platform
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+
+from quietscope.config.machine import usable_cpus
 
 __all__ = ["machine", "software"]
 
@@ -37,8 +38,7 @@ def software() -> dict[str, str]:
 
 def machine() -> str:
     """The processor, and how many of its CPUs this process may use, in words."""
-    cpus = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return f"{_processor()}, {cpus} CPUs"
+    return f"{_processor()}, {usable_cpus()} CPUs"
 
 
 def _processor() -> str:

@@ -83,6 +83,11 @@ class WorkQueue:
         if not self._fresh[key.c]:
             self.announce(key, received_ns, self._clock())
 
+    @property
+    def waiting(self) -> bool:
+        """Whether there is more to be had at once: new frames, or known ones that are missing."""
+        return any(self._fresh.values()) or bool(self._missing)
+
     def settle(self, key: FrameKey) -> None:
         """The ledger knows what became of a frame that was taken."""
         self._taken.discard(key)

@@ -8,7 +8,6 @@ loading, and `OnnxRuntime.provider` says what is really used.
 import contextlib
 import ctypes
 import io
-import os
 import sys
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
@@ -18,6 +17,7 @@ from numpy.typing import NDArray
 
 from quietscope.config.errors import ModelError
 from quietscope.config.faultpoints import reach
+from quietscope.config.machine import usable_cpus
 from quietscope.models.model_file import ModelFile
 from quietscope.models.network_errors import changed_shape, failed_batch, not_loaded, wrong_form
 
@@ -135,7 +135,8 @@ def _session(file: ModelFile, name: str, threads: int) -> "onnxruntime.Inference
     import onnxruntime
 
     options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = threads or _cpus()
+    # onnxruntime's own default counts the CPUs of the whole machine
+    options.intra_op_num_threads = threads or usable_cpus()
     options.inter_op_num_threads = 1
     options.log_severity_level = 4  # what goes wrong is raised; stderr would tell it a second time
     for pool in ("intra_op", "inter_op"):
@@ -169,13 +170,6 @@ def _prepared(name: str) -> Iterator[None]:
         yield
     finally:
         onnxruntime.set_default_logger_severity(2)
-
-
-def _cpus() -> int:
-    """CPUs this process may use; onnxruntime's own default counts those of the whole machine."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 def _check_form(file: ModelFile, session: "onnxruntime.InferenceSession") -> None:

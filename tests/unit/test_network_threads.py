@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from quietscope.adapters.frame import FrameKey
-from quietscope.daemon.network_thread import NetworkThread
+from quietscope.daemon.network_threads import NetworkThreads
 from quietscope.daemon.work import Work
 from quietscope.models.denoiser import Denoiser
 
@@ -17,7 +17,7 @@ RAW = np.full((4, 6), 7, np.uint16)
 
 @pytest.fixture
 def network():
-    thread = NetworkThread()
+    thread = NetworkThreads()
     yield thread
     thread.close()
 

@@ -1,0 +1,52 @@
+"""The same network several times, each on a share of the cores, for frames that are denoised at the same time.
+
+A network that runs on all cores divides each of its layers among them and waits for the slowest; where recorder, judge
+and wire take their turns on the same cores, it waits often. Frames on cores of their own wait for nobody.
+"""
+
+from pathlib import Path
+
+from quietscope.config import Settings
+from quietscope.config.machine import usable_cpus
+from quietscope.daemon.ready_denoiser import ReadyDenoiser
+from quietscope.models.denoiser import Denoiser
+
+__all__ = ["lanes"]
+
+
+def lanes(
+    path: Path, ready: ReadyDenoiser, settings: Settings, shape: tuple[int, int]
+) -> tuple[Denoiser, ...]:
+    """Load a model once more for each frame that may be under way at the same time.
+
+    Parameters
+    ----------
+    path
+        ONNX file.
+    ready
+        The model on all cores.
+    settings
+        Effective settings.
+    shape
+        (Y, X) of the frames.
+
+    Returns
+    -------
+    tuple of Denoiser
+        Warmed up; empty where frames are taken one after the other: on a GPU, on a single core, and on onnxruntime,
+        where another network takes 70 (512×512) to 250 MB (2048×2048) more; OpenVINO takes 20 to 50.
+
+    Raises
+    ------
+    quietscope.config.ModelError
+        If the model cannot be loaded again.
+    """
+    cores = settings.runtime.threads or usable_cpus()
+    number = min(settings.processor.frames_at_once, cores)
+    if number < 2 or ready.runtime.provider != "openvino":
+        return ()
+    share = ready.runtime.model_copy(update={"threads": cores // number})
+    found = tuple(Denoiser(path, settings.tiling, share) for _ in range(number))
+    for denoiser in found:
+        denoiser.warm_up(shape)
+    return found
