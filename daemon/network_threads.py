@@ -2,6 +2,7 @@
 
 import contextlib
 import itertools
+import math
 import socket
 import threading
 import time
@@ -67,8 +68,8 @@ class NetworkThreads:
         self._number = threading.local()
         self._pool = ThreadPoolExecutor(most, thread_name_prefix="network", initializer=self._begin)
         self._under_way: deque[_Started] = deque()
-        self._room = 1
-        self._seconds = 0.0
+        self._lanes = 1
+        self._seconds = math.inf  # not known before the first frame
         self.bell, self._ringer = socket.socketpair()
         """Can be read when a frame is done."""
         for end in (self.bell, self._ringer):
@@ -103,16 +104,19 @@ class NetworkThreads:
         result = self._pool.submit(self._denoise, work, raw, model, wide)
         result.add_done_callback(self._ring)
         self._under_way.append(_Started(result, time.monotonic() + self._seconds))
-        self._room = _room(model)
+        self._lanes = max(1, len(model.lanes))
 
     def wait(self) -> None:
-        """Return as soon as there is room, or shortly before there should be, going by how long the last frame took."""
-        if len(self._under_way) < self._room:
+        """Return as soon as a network is idle, or shortly before it should be, going by how long the last frame took.
+
+        A frame that takes longer than that is waited for: nobody knows when it will be done.
+        """
+        if len(self._under_way) < self._lanes:
             return
         oldest = self._under_way[0]
-        rest = oldest.due - _AHEAD_S - time.monotonic()
-        if rest > 0:
-            wait_for([oldest.result], timeout=rest)
+        rest = oldest.due - time.monotonic()
+        known = -_AHEAD_S < rest < math.inf
+        wait_for([oldest.result], timeout=max(0.0, rest - _AHEAD_S) if known else None)
 
     def finish(self) -> Denoised:
         """Wait for the oldest of the frames that were started."""

@@ -108,11 +108,12 @@ class Processor:
 
     def _step(self) -> bool:
         """One round: messages, then at most one frame more is begun. True if there was work."""
+        self._look()  # how late the last picture was, before it is as old as the next one takes
         self._network.wait()  # a frame that were chosen earlier would be as old as the one under way takes
         self._obey()
         self._hear()
         self._results.settle()
-        self._recall(self._degrading.look(training=self._models.is_training(self._channels)))
+        self._look()
         if self._store is None:
             self._news.wait(50, self._network.bell)
             return False
@@ -125,6 +126,9 @@ class Processor:
         while self._network.ready:
             self._hand_out(self._network.finish())
         return busy
+
+    def _look(self) -> None:
+        self._recall(self._degrading.look(training=self._models.is_training(self._channels)))
 
     def _obey(self) -> None:
         command = self._parent.command()
@@ -194,7 +198,8 @@ class Processor:
             return False
         work = self._work.fresh(range(self._channels))
         if work is None:
-            self._degrading.idle()
+            if not self._network.busy:
+                self._degrading.idle()
             return False
         channel = work.key.c
         if self._models.is_live(channel) and not self._paused and self._degrading.quality == "full":

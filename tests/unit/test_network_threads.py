@@ -1,5 +1,6 @@
-"""The thread for the network: one frame at a time, and nothing that goes wrong in it is lost."""
+"""The threads for the network: frames end in their order, and nothing that goes wrong in them is lost."""
 
+import select
 import threading
 from types import SimpleNamespace
 
@@ -17,13 +18,17 @@ RAW = np.full((4, 6), 7, np.uint16)
 
 @pytest.fixture
 def network():
-    thread = NetworkThreads()
-    yield thread
-    thread.close()
+    threads = NetworkThreads(2)
+    yield threads
+    threads.close()
 
 
-def _model(denoise):
-    return SimpleNamespace(denoiser=SimpleNamespace(denoise=denoise, cast=Denoiser.cast))
+def _denoiser(denoise):
+    return SimpleNamespace(denoise=denoise, cast=Denoiser.cast)
+
+
+def _model(denoise, lanes=()):
+    return SimpleNamespace(denoiser=_denoiser(denoise), lanes=tuple(_denoiser(lane) for lane in lanes))
 
 
 def test_a_frame_comes_back_denoised_from_another_thread(network):
@@ -33,9 +38,11 @@ def test_a_frame_comes_back_denoised_from_another_thread(network):
         threads.append(threading.current_thread())
         return raw + np.float32(1.4)
 
-    assert network.finish() is None
-    network.start(WORK, RAW, _model(denoise))
+    model = _model(denoise)
+    assert network.has_room(model)
+    network.start(WORK, RAW, model, alone=True)
     assert network.busy
+    assert not network.has_room(model)
     done = network.finish()
     assert not network.busy
     assert threads[0] is not threading.current_thread()
@@ -44,17 +51,82 @@ def test_a_frame_comes_back_denoised_from_another_thread(network):
     assert np.all(done.pixels == 8)
 
 
-def test_the_caller_goes_on_meanwhile(network):
+def test_the_caller_goes_on_meanwhile_and_is_called_when_a_frame_is_done(network):
     go = threading.Event()
-    network.start(WORK, RAW, _model(lambda raw: raw.astype(np.float32) if go.wait(10) else None))
+    network.start(WORK, RAW, _model(lambda raw: raw.astype(np.float32) if go.wait(10) else None), alone=True)
+    assert not network.ready
+    assert select.select([network.bell], [], [], 0)[0] == []
     go.set()
+    assert select.select([network.bell], [], [], 10)[0] == [network.bell]
+    assert network.ready
     assert network.finish().pixels is not None
+    assert select.select([network.bell], [], [], 0)[0] == []
 
 
 def test_a_failure_is_told_with_its_frame(network):
-    network.start(WORK, RAW, _model(lambda _: 1 // 0))
+    network.start(WORK, RAW, _model(lambda _: 1 // 0), alone=True)
     done = network.finish()
     assert (done.work, done.pixels) == (WORK, None)
     assert "ZeroDivisionError" in done.error
-    network.start(WORK, RAW, _model(lambda raw: raw.astype(np.float32)))
+    network.start(WORK, RAW, _model(lambda raw: raw.astype(np.float32)), alone=True)
     assert network.finish().error == ""
+
+
+def test_a_frame_that_waits_alone_has_all_cores_and_others_share_them(network):
+    used = []
+
+    def used_by(name):
+        return lambda raw: used.append(name) or raw.astype(np.float32)
+
+    model = _model(used_by("all"), [used_by("share"), used_by("share")])
+    network.start(WORK, RAW, model, alone=True)
+    network.finish()
+    network.start(WORK, RAW, model, alone=False)
+    network.start(WORK, RAW, model, alone=True)
+    network.finish()
+    network.finish()
+    assert used == ["all", "share", "share"]
+
+
+def test_frames_are_denoised_at_the_same_time_on_a_network_each_and_end_in_their_order(network):
+    together = threading.Barrier(2)
+    last_first = threading.Event()
+
+    def denoise(raw):
+        together.wait(10)  # both are under way, on networks that are not the same
+        if raw[0, 0] == 0:
+            assert last_first.wait(10)
+        else:
+            last_first.set()
+        return raw.astype(np.float32)
+
+    model = _model(lambda _: pytest.fail("not alone"), [denoise, denoise])
+    for t in range(2):
+        network.start(Work(FrameKey(t), 0, announced_ns=1), np.full((2, 2), t, np.uint16), model, alone=False)
+    assert network.has_room(model), "one more, so that no network waits for its next frame"
+    assert not network.has_room(_model(lambda raw: raw)), "a network without lanes is alone on its cores"
+    done = [network.finish(), network.finish()]
+    assert [(one.work.key.t, one.error) for one in done] == [(0, ""), (1, "")]
+
+
+def test_each_thread_has_a_network_of_its_own(network):
+    inside = [threading.Lock(), threading.Lock()]
+
+    def lane(number):
+        def denoise(raw):
+            assert inside[number].acquire(blocking=False), "two threads in one network"
+            threading.Event().wait(0.001)
+            inside[number].release()
+            return raw.astype(np.float32)
+
+        return denoise
+
+    model = _model(lambda _: pytest.fail("not alone"), [lane(0), lane(1)])
+    errors = []
+    for t in range(40):
+        while not network.has_room(model):
+            errors.append(network.finish().error)
+        network.start(Work(FrameKey(t), 0, announced_ns=1), RAW, model, alone=False)
+    while network.busy:
+        errors.append(network.finish().error)
+    assert errors == [""] * 40

@@ -37,7 +37,9 @@ def test_what_comes_is_taken_in_order_while_it_does_not_wait_long():
     for t in range(3):
         work.announce(FrameKey(t), 0, now[0])
     now[0] += 9 * S // 100
+    assert work.waiting
     assert _take(work) == [0, 1, 2]
+    assert not work.waiting
     work.announce(FrameKey(3), 0, now[0])
     assert _take(work) == [3]
 
@@ -114,6 +116,7 @@ def test_only_channels_with_a_model():
     item = work.oldest({1})
     assert item is not None
     assert item.key.c == 1
+    assert work.waiting, "of the other channel"
 
 
 def test_long_backlog_is_worked_off_completely_with_few_queries():
