@@ -1,5 +1,6 @@
 """Every way in from Micro-Manager: the real core with its simulated camera, into real recorder processes."""
 
+import datetime as dt
 import json
 import queue
 import subprocess
@@ -238,6 +239,16 @@ def test_pymmcore_plus_as_output_and_as_listener(recorders, tmp_path):
     with LedgerReader(made["a"].run.ledger) as ledger:
         assert ledger.series().channels == ("DAPI", "FITC", "channel")
         assert ledger.series().planned == {"t": 3, "c": 2, "z": 3}
+        pending = ledger.pending((0, 1, 2), limit=1000)
+    times = {frame.key: frame.received_ns for frame in pending}
+    stamps = found["output"]["stamps"]
+    assert len(stamps) == 218
+    taken = np.array([times[FrameKey(*key)] for key, _ in found["output"]["frames"]])
+    assert np.all((found["began_ns"] < taken) & (taken < found["ended_ns"]))
+    by_runner = np.array([milliseconds for milliseconds, _ in stamps[:18]])  # snapped: the core has no stamps
+    np.testing.assert_allclose(np.diff(taken[:18]) / 1e6, np.diff(by_runner), atol=0.01)
+    by_core = [dt.datetime.fromisoformat(stamp).timestamp() for _, stamp in stamps[18:]]  # local time
+    np.testing.assert_allclose(taken[18:] / 1e9, by_core, rtol=0, atol=1e-5)
 
     assert "no such filter" in found["failed"]
     frames = found["listener"]["frames"]

@@ -276,7 +276,8 @@ def plus_faces(endpoints: dict, folder: Path) -> dict:
     for axis in "XY":
         core.setProperty("Camera", f"OnCameraCCD{axis}Size", SIDE)
     core.setExposure(2)
-    found: dict = {}
+    found: dict = {"began_ns": time.time_ns()}
+    stamps: list = []
 
     with live_denoising(attach=endpoints["a"]) as live:
         sequence = useq.MDASequence(
@@ -286,7 +287,7 @@ def plus_faces(endpoints: dict, folder: Path) -> dict:
             z_plan={"range": 2, "step": 1},
         )
         store = folder / "raw.ome.zarr"
-        core.mda.run(sequence, output=[live.output, str(store)])
+        core.mda.run(sequence, output=[live.output, str(store), Stamps(stamps)])
         array = tensorstore.open(
             {"driver": "auto", "kvstore": {"driver": "file", "path": str(store / "0")}}
         ).result()
@@ -296,10 +297,11 @@ def plus_faces(endpoints: dict, folder: Path) -> dict:
         seen = []
         core.mda.run(
             useq.MDASequence(time_plan={"interval": 0, "loops": 200}),
-            output=[live.output, Looker(seen)],
+            output=[live.output, Looker(seen), Stamps(stamps)],
         )
         frames += [[[3 + n, 2, 0, 0], checksum] for n, checksum in enumerate(seen)]
-    found["output"] = {"frames": frames, "report": report_of(live)}
+    found["output"] = {"frames": frames, "report": report_of(live), "stamps": stamps}
+    found["ended_ns"] = time.time_ns()
 
     with live_denoising(attach=endpoints["b"]) as live, live.listen(core.mda.events):
         seen = []
@@ -362,6 +364,17 @@ class Looker:
         index = {str(getattr(axis, "value", axis)): n for axis, n in event.index.items()}
         key = [index.get("t", 0), index.get("cam", 0), index.get("z", 0), 0]
         self._seen.append([key, crc(image)] if self._keyed else crc(image))
+
+
+class Stamps:
+    """An output that notes when pymmcore-plus and the core say that each frame was taken."""
+
+    def __init__(self, found: list) -> None:
+        self._found = found
+
+    def frameReady(self, _image, _event, meta) -> None:  # noqa: N802
+        from_core = (meta.get("camera_metadata") or {}).get("TimeReceivedByCore")
+        self._found.append([meta.get("runner_time_ms"), from_core])
 
 
 def main() -> None:
