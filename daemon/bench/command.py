@@ -19,6 +19,7 @@ from quietscope.daemon.bench.networks import write_default, write_n2v, write_pub
 from quietscope.daemon.bench.report import BenchReport
 from quietscope.daemon.bench.stores import store_writes
 from quietscope.daemon.bench.wires import wires
+from quietscope.daemon.evaluation.fmd import FMD
 from quietscope.daemon.software import machine, software
 
 __all__ = ["bench"]
@@ -67,6 +68,12 @@ def bench(
         If a named runtime cannot be used, or a result cannot be written.
     """
     console = Console(stderr=True)
+    if full and data is not None and FMD(data).captures() is None:
+        console.print(
+            f"{data} holds no field with many captures (fmd_50captures, see docs/evaluation.md): training time is "
+            "measured on simulated frames only",
+            soft_wrap=True,
+        )
     if out is not None:
         _written(lambda: out.mkdir(parents=True, exist_ok=True), out)
     report = _measure(settings, console, quick=quick, full=full, folder=out)
