@@ -67,8 +67,8 @@ class ProcessorSettings(Section):
     """Denoised frames under way to the recorder, megabytes."""
 
     frames_at_once: int = Field(default=2, ge=1, le=16)
-    """Frames that are denoised at the same time while several wait, each on its share of the cores, which gets more
-    done; one that waits alone has all cores. 1 takes one after the other, and less memory. With OpenVINO only."""
+    """Frames that are denoised at the same time while several wait, each on a share of the cores (one at least), which
+    gets more done; one that waits alone has all cores. 1 takes one after the other, and less memory. OpenVINO only."""
 
     preview_hz: float = Field(default=4.0, ge=0, le=1000)
     """Highest rate of classical previews per second before a model is live; 0 switches them off."""

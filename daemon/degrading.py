@@ -106,7 +106,7 @@ class Degrading:
             self._own_s = max(0.0, (time.time_ns() - work.announced_ns) / 1e9)
 
     def idle(self) -> None:
-        """No new frame waits in the processor, and none is under way."""
+        """No new frame waits in the processor, and no new one is under way."""
         self._own_s = 0.0
 
     def look(self, *, training: bool) -> list[Work]:

@@ -11,7 +11,7 @@ from quietscope.config.machine import usable_cpus
 from quietscope.daemon.ready_denoiser import ReadyDenoiser
 from quietscope.models.denoiser import Denoiser
 
-__all__ = ["lanes"]
+__all__ = ["frames_at_once", "lanes"]
 
 
 def lanes(
@@ -41,12 +41,23 @@ def lanes(
     quietscope.config.ModelError
         If the model cannot be loaded again.
     """
-    cores = settings.runtime.threads or usable_cpus()
-    number = min(settings.processor.frames_at_once, cores)
+    number = frames_at_once(settings)
     if number < 2 or ready.runtime.provider != "openvino":
         return ()
-    share = ready.runtime.model_copy(update={"threads": cores // number})
-    found = tuple(Denoiser(path, settings.tiling, share) for _ in range(number))
-    for denoiser in found:
-        denoiser.warm_up(shape)
-    return found
+    found = []
+    for n in range(number):
+        threads = (_cores(settings) + n) // number  # an odd core goes to the last
+        share = ready.runtime.model_copy(update={"threads": threads})
+        found.append(Denoiser(path, settings.tiling, share))
+        found[-1].warm_up(shape)
+    # one that has failed has taken refuge elsewhere
+    return tuple(found) if all(lane.provider == ready.denoiser.provider for lane in found) else ()
+
+
+def frames_at_once(settings: Settings) -> int:
+    """Frames that may be denoised at the same time, at most one for each core."""
+    return min(settings.processor.frames_at_once, _cores(settings))
+
+
+def _cores(settings: Settings) -> int:
+    return settings.runtime.threads or usable_cpus()

@@ -135,13 +135,17 @@ class LiveModels:
                 shape,
                 lambda level, text: self._on_event("log", level=level, text=f"{name}: {text}"),
             )
-            beside = lanes(path, ready, self._settings, shape)
         except ModelError as error:
             if not verdict.provisional:
                 self._given_up[channel] = "model"
             self._on_event("log", level="error", text=f"{name}: the accepted model cannot be run: {error}")
             return
         denoiser = ready.denoiser
+        try:
+            beside = lanes(path, ready, self._settings, shape)
+        except ModelError as error:
+            beside = ()
+            self._on_event("log", level="warning", text=f"{name}: frames go one after the other: {error}")
         judge = self._judge(name, verdict, denoiser)
         self._live[channel] = LiveModel(denoiser, verdict.model_id, time.time_ns(), judge, beside)
         self._given_up.pop(channel, None)

@@ -7,7 +7,7 @@ import socket
 import threading
 import time
 from collections import deque
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor
 from concurrent.futures import wait as wait_for
 from dataclasses import dataclass
 
@@ -45,10 +45,11 @@ class Denoised:
     seconds: float
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class _Started:
+    work: Work
     result: Future[Denoised]
-    due: float
+    began: float  # for ever away while it waits for a lane
 
 
 class NetworkThreads:
@@ -59,21 +60,25 @@ class NetworkThreads:
 
     Parameters
     ----------
-    most
-        Frames under way at most.
+    number
+        Threads, as many as a model has lanes.
     """
 
-    def __init__(self, most: int) -> None:
+    def __init__(self, number: int) -> None:
         self._numbers = itertools.count()
         self._number = threading.local()
-        self._pool = ThreadPoolExecutor(most, thread_name_prefix="network", initializer=self._begin)
+        self._pool = ThreadPoolExecutor(number, thread_name_prefix="network", initializer=self._begin)
         self._under_way: deque[_Started] = deque()
-        self._lanes = 1
+        self._lanes = 0
         self._seconds = math.inf  # not known before the first frame
         self.bell, self._ringer = socket.socketpair()
         """Can be read when a frame is done."""
         for end in (self.bell, self._ringer):
             end.setblocking(False)
+            if (
+                end.family == socket.AF_INET
+            ):  # Windows, where the second ring would wait for the first to be heard
+                end.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 
     @property
     def busy(self) -> bool:
@@ -81,13 +86,44 @@ class NetworkThreads:
         return bool(self._under_way)
 
     @property
-    def ready(self) -> bool:
-        """Whether `finish` would not wait."""
+    def busy_with_new(self) -> bool:
+        """Whether one of them is new, and not back-filled."""
+        return any(started.work.fresh for started in self._under_way)
+
+    def is_ready(self) -> bool:
+        """Whether `finish` would not wait; `bell` is silent from now on until another frame is done."""
+        with contextlib.suppress(BlockingIOError):
+            self.bell.recv(4096)
         return self.busy and self._under_way[0].result.done()
 
+    def wants_frame(self) -> bool:
+        """Whether a network is idle, or is to be so very soon and no frame waits for it."""
+        running = self._running()
+        if len(self._under_way) > 2 * max(1, self._lanes):  # they wait for the oldest
+            return False
+        if len(running) == max(1, self._lanes):
+            return abs(self._rest(running)) <= _AHEAD_S
+        return len(running) < max(1, self._lanes)
+
+    def wait(self) -> None:
+        """Return when `wants_frame` or `is_ready`.
+
+        A frame that takes longer than the one before is waited for: nobody knows when it will be done.
+        """
+        while not (self.wants_frame() or self.is_ready()):
+            running = self._running()
+            rest = self._rest(running) - _AHEAD_S
+            predictable = len(running) == max(1, self._lanes) and 0 < rest < math.inf
+            wait_for(
+                [started.result for started in running],
+                timeout=rest if predictable else None,
+                return_when=FIRST_COMPLETED,
+            )
+
     def has_room(self, model: LiveModel) -> bool:
-        """Whether a frame of this model may be started now."""
-        return len(self._under_way) < _room(model)
+        """Whether a frame of this model may be started now: one on all cores, or one to wait for the next lane."""
+        lanes = _lanes(model)
+        return len(self._running()) <= lanes if lanes else not self._running()
 
     def start(self, work: Work, raw: Pixels, model: LiveModel, *, alone: bool) -> None:
         """Begin with a frame, for which there is room.
@@ -100,28 +136,17 @@ class NetworkThreads:
             No other frame waits: it may have all cores.
         """
         assert self.has_room(model)
-        wide = not model.lanes or (alone and not self._under_way)
-        result = self._pool.submit(self._denoise, work, raw, model, wide)
-        result.add_done_callback(self._ring)
-        self._under_way.append(_Started(result, time.monotonic() + self._seconds))
-        self._lanes = max(1, len(model.lanes))
-
-    def wait(self) -> None:
-        """Return as soon as a network is idle, or shortly before it should be, going by how long the last frame took.
-
-        A frame that takes longer than that is waited for: nobody knows when it will be done.
-        """
-        if len(self._under_way) < self._lanes:
-            return
-        oldest = self._under_way[0]
-        rest = oldest.due - time.monotonic()
-        known = -_AHEAD_S < rest < math.inf
-        wait_for([oldest.result], timeout=max(0.0, rest - _AHEAD_S) if known else None)
+        self._lanes = _lanes(model)
+        running = len(self._running())
+        wide = not self._lanes or (alone and not running)
+        at_once = running < max(1, self._lanes)
+        started = _Started(work, Future(), time.monotonic() if at_once else math.inf)
+        started.result = self._pool.submit(self._denoise, started, raw, model, wide)
+        started.result.add_done_callback(self._ring)
+        self._under_way.append(started)
 
     def finish(self) -> Denoised:
         """Wait for the oldest of the frames that were started."""
-        with contextlib.suppress(BlockingIOError):
-            self.bell.recv(4096)
         done = self._under_way.popleft().result.result()
         self._seconds = done.seconds
         return done
@@ -132,24 +157,32 @@ class NetworkThreads:
         self.bell.close()
         self._ringer.close()
 
+    def _running(self) -> list[_Started]:
+        """Frames that are being computed, or wait for a lane."""
+        return [started for started in self._under_way if not started.result.done()]
+
+    def _rest(self, running: list[_Started]) -> float:
+        """Seconds until the first of them should be done, going by how long the last frame took."""
+        return min(started.began for started in running) + self._seconds - time.monotonic()
+
     def _begin(self) -> None:
         self._number.value = next(self._numbers)
 
-    def _denoise(self, work: Work, raw: Pixels, model: LiveModel, wide: bool) -> Denoised:  # noqa: FBT001
-        started = time.perf_counter()
+    def _denoise(self, started: _Started, raw: Pixels, model: LiveModel, wide: bool) -> Denoised:  # noqa: FBT001
+        started.began = time.monotonic()
         pixels, error = None, ""
-        denoiser = model.denoiser if wide else model.lanes[self._number.value]
         try:
+            denoiser = model.denoiser if wide else model.lanes[self._number.value]
             pixels = denoiser.cast(denoiser.denoise(raw), raw.dtype)
         except Exception as failure:  # noqa: BLE001 - whatever the runtime raises, the frame must be accounted for
             error = repr(failure)
-        return Denoised(work, raw, model, pixels, error, time.perf_counter() - started)
+        return Denoised(started.work, raw, model, pixels, error, time.monotonic() - started.began)
 
     def _ring(self, _: Future[Denoised]) -> None:
         with contextlib.suppress(BlockingIOError):  # it is ringing already
             self._ringer.send(b"\0")
 
 
-def _room(model: LiveModel) -> int:
-    """Frames that may be under way: with lanes one more, so that none of them waits for the next frame."""
-    return len(model.lanes) + 1
+def _lanes(model: LiveModel) -> int:
+    """Frames of a model that are computed at the same time; 0 where there is but one network, or one has failed."""
+    return 0 if any(lane.trouble for lane in model.lanes) else len(model.lanes)

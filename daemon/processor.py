@@ -11,6 +11,7 @@ from quietscope.adapters.ingest import IngestClient
 from quietscope.adapters.ome_zarr import StoreReader
 from quietscope.config import QuietscopeError, Settings, StoreError
 from quietscope.daemon.degrading import Degrading
+from quietscope.daemon.lanes import frames_at_once
 from quietscope.daemon.ledger_facts import PendingFrame
 from quietscope.daemon.ledger_reader import LedgerReader
 from quietscope.daemon.models_live import LiveModels
@@ -74,7 +75,7 @@ class Processor:
         self._showing = Showing(self._publishing, settings)
         self._watch = Watch(settings.drift, self._publishing, self._client, on_event=parent.emit)
         self._degrading = Degrading(settings, self._publishing, self._client, parent)
-        self._network = NetworkThreads(settings.processor.frames_at_once)
+        self._network = NetworkThreads(frames_at_once(settings))
         self._went_live: frozenset[int] = frozenset()
         self._rest_until = 0.0
         self._draining = False
@@ -110,6 +111,9 @@ class Processor:
         """One round: messages, then at most one frame more is begun. True if there was work."""
         self._look()  # how late the last picture was, before it is as old as the next one takes
         self._network.wait()  # a frame that were chosen earlier would be as old as the one under way takes
+        if self._network.is_ready() and not self._network.wants_frame():
+            self._hand_out(self._network.finish())
+            return True
         self._obey()
         self._hear()
         self._results.settle()
@@ -121,9 +125,9 @@ class Processor:
         if self._one_fresh() or self._skipping.step(given_up) or self._backfill():
             return True
         busy = self._network.busy
-        if not self._network.ready:
+        if not self._network.is_ready():
             self._news.wait(20, self._network.bell)
-        while self._network.ready:
+        while self._network.is_ready():
             self._hand_out(self._network.finish())
         return busy
 
@@ -198,7 +202,7 @@ class Processor:
             return False
         work = self._work.fresh(range(self._channels))
         if work is None:
-            if not self._network.busy:
+            if not self._network.busy_with_new:
                 self._degrading.idle()
             return False
         channel = work.key.c
@@ -252,7 +256,8 @@ class Processor:
         done = []
         while not self._network.has_room(model):
             done.append(self._network.finish())
-        self._network.start(work, raw, model, alone=not self._work.waiting)
+        training = self._models.is_training(self._channels)  # then frames go one after the other
+        self._network.start(work, raw, model, alone=training or (work.fresh and not self._work.waiting))
         for frame in done:
             self._hand_out(frame)
 

@@ -85,8 +85,8 @@ class WorkQueue:
 
     @property
     def waiting(self) -> bool:
-        """Whether there is more to be had at once: new frames, or known ones that are missing."""
-        return any(self._fresh.values()) or bool(self._missing)
+        """Whether another new frame is there."""
+        return any(self._fresh.values())
 
     def settle(self, key: FrameKey) -> None:
         """The ledger knows what became of a frame that was taken."""

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from quietscope.config import Settings
-from quietscope.daemon.lanes import lanes
+from quietscope.daemon.lanes import frames_at_once, lanes
 from quietscope.daemon.ready_denoiser import ready_denoiser
 from quietscope.models.openvino_runtime import openvino_precisions
 
@@ -41,3 +41,8 @@ def test_lanes_are_networks_of_their_own_that_compute_the_same(model):
     for lane in found:
         assert lane.provider == ready.denoiser.provider
         np.testing.assert_allclose(lane.denoise(frame), expected, rtol=1e-6)
+
+
+def test_each_frame_has_a_core_at_least():
+    settings = Settings(runtime={"provider": "cpu", "threads": 3}, processor={"frames_at_once": 16})
+    assert frames_at_once(settings) == 3

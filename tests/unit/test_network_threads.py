@@ -2,6 +2,7 @@
 
 import select
 import threading
+import time
 from types import SimpleNamespace
 
 import numpy as np
@@ -24,11 +25,15 @@ def network():
 
 
 def _denoiser(denoise):
-    return SimpleNamespace(denoise=denoise, cast=Denoiser.cast)
+    return SimpleNamespace(denoise=denoise, cast=Denoiser.cast, trouble="")
 
 
 def _model(denoise, lanes=()):
     return SimpleNamespace(denoiser=_denoiser(denoise), lanes=tuple(_denoiser(lane) for lane in lanes))
+
+
+def _rings(network, seconds=0):
+    return bool(select.select([network.bell], [], [], seconds)[0])
 
 
 def test_a_frame_comes_back_denoised_from_another_thread(network):
@@ -42,7 +47,6 @@ def test_a_frame_comes_back_denoised_from_another_thread(network):
     assert network.has_room(model)
     network.start(WORK, RAW, model, alone=True)
     assert network.busy
-    assert not network.has_room(model)
     done = network.finish()
     assert not network.busy
     assert threads[0] is not threading.current_thread()
@@ -54,13 +58,22 @@ def test_a_frame_comes_back_denoised_from_another_thread(network):
 def test_the_caller_goes_on_meanwhile_and_is_called_when_a_frame_is_done(network):
     go = threading.Event()
     network.start(WORK, RAW, _model(lambda raw: raw.astype(np.float32) if go.wait(10) else None), alone=True)
-    assert not network.ready
-    assert select.select([network.bell], [], [], 0)[0] == []
+    assert not network.is_ready()
+    assert not network.wants_frame()
+    assert not _rings(network)
     go.set()
-    assert select.select([network.bell], [], [], 10)[0] == [network.bell]
-    assert network.ready
+    assert _rings(network, seconds=10)
+    assert network.is_ready()
     assert network.finish().pixels is not None
-    assert select.select([network.bell], [], [], 0)[0] == []
+    assert not _rings(network)
+
+
+def test_the_bell_is_silent_after_a_frame_that_was_waited_for(network):
+    network.start(WORK, RAW, _model(lambda raw: time.sleep(0.05) or raw.astype(np.float32)), alone=True)
+    network.finish()
+    assert _rings(network, seconds=10), "it was rung after `finish` had the frame"
+    assert not network.is_ready()
+    assert not _rings(network)
 
 
 def test_a_failure_is_told_with_its_frame(network):
@@ -89,7 +102,7 @@ def test_a_frame_that_waits_alone_has_all_cores_and_others_share_them(network):
 
 
 def test_frames_are_denoised_at_the_same_time_on_a_network_each_and_end_in_their_order(network):
-    together = threading.Barrier(2)
+    together = threading.Barrier(3)
     last_first = threading.Event()
 
     def denoise(raw):
@@ -105,6 +118,7 @@ def test_frames_are_denoised_at_the_same_time_on_a_network_each_and_end_in_their
         network.start(Work(FrameKey(t), 0, announced_ns=1), np.full((2, 2), t, np.uint16), model, alone=False)
     assert network.has_room(model), "one more, so that no network waits for its next frame"
     assert not network.has_room(_model(lambda raw: raw)), "a network without lanes is alone on its cores"
+    together.wait(10)
     done = [network.finish(), network.finish()]
     assert [(one.work.key.t, one.error) for one in done] == [(0, ""), (1, "")]
 
@@ -130,3 +144,53 @@ def test_each_thread_has_a_network_of_its_own(network):
     while network.busy:
         errors.append(network.finish().error)
     assert errors == [""] * 40
+
+
+def test_no_frame_is_wanted_before_a_slow_network_is_about_to_be_free(network, monkeypatch):
+    monkeypatch.setattr("quietscope.daemon.network_threads._AHEAD_S", 0.4)
+    slow = _model(lambda raw: raw.astype(np.float32), [lambda raw: time.sleep(0.8) or raw] * 2)
+    assert network.wants_frame()
+    network.start(WORK, RAW, slow, alone=False)
+    assert network.wants_frame(), "the other lane is idle"
+    network.start(WORK, RAW, slow, alone=False)
+    assert not network.wants_frame()
+    network.wait()
+    assert network.is_ready(), "nobody knew how long it takes"
+    network.finish()
+    network.finish()
+    network.start(WORK, RAW, slow, alone=False)
+    network.start(WORK, RAW, slow, alone=False)
+    assert not network.wants_frame()
+    network.wait()
+    assert network.wants_frame()
+    assert not network.is_ready(), "shortly before it is done"
+
+
+def test_done_frames_that_wait_for_a_slow_one_are_not_piled_up(network):
+    go = threading.Event()
+    first = iter([True])
+
+    def lane(raw):
+        if next(first, False):
+            go.wait(10)
+        return raw.astype(np.float32)
+
+    model = _model(lambda _: pytest.fail("not alone"), [lane] * 2)
+    for t in range(5):
+        deadline = time.monotonic() + 10
+        while not (network.wants_frame() and network.has_room(model)):
+            assert time.monotonic() < deadline
+        network.start(Work(FrameKey(t), 0, announced_ns=1), RAW, model, alone=False)
+    time.sleep(0.1)
+    assert not network.wants_frame(), "the other network is idle, and four frames wait for the first"
+    go.set()
+    assert [network.finish().work.key.t for _ in range(5)] == list(range(5))
+
+
+def test_a_model_one_of_whose_lanes_has_failed_is_taken_one_after_the_other(network):
+    used = []
+    model = _model(lambda raw: used.append("all") or raw.astype(np.float32), [lambda raw: raw] * 2)
+    model.lanes[1].trouble = "openvino failed"
+    network.start(WORK, RAW, model, alone=False)
+    network.finish()
+    assert used == ["all"]
