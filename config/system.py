@@ -34,8 +34,9 @@ class RecorderSettings(Section):
     writers: int = Field(default=2, ge=1, le=64)
     """Writer threads."""
 
-    commit_ms: float = Field(default=20.0, ge=0, le=100)
-    """Longest wait for further frames before a ledger commit, milliseconds."""
+    commit_ms: float = Field(default=5.0, ge=0, le=100)
+    """Longest wait for further frames before a ledger commit, milliseconds. Viewers wait as well; where a commit takes
+    long, those that come meanwhile share the next."""
 
     endpoint: str = Field(default="tcp://127.0.0.1:0", pattern=ADDRESS)
     """Address of the ingest wire; port 0 takes a free one."""
