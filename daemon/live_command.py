@@ -27,6 +27,7 @@ from quietscope.daemon.engine import Engine
 from quietscope.daemon.metrics import Metrics
 from quietscope.daemon.metrics_server import MetricsServer
 from quietscope.daemon.picture import write_panel
+from quietscope.daemon.reasons import REJECTED, SKIPPED, in_words
 from quietscope.daemon.run_lock import RunLock
 from quietscope.daemon.runfolder import RunFolder
 from quietscope.daemon.summary import Summary, summarise
@@ -212,7 +213,8 @@ def _print_summary(console: Console, summary: Summary, peak_mb: dict[str, float]
         "received / stored / denoised",
         f"{figures['frames_received']} / {figures['raw_stored']} / {figures['denoised']}",
     )
-    table.add_row("skipped, rejected", f"{_reasons(figures['skipped'])}, {_reasons(figures['rejected'])}")
+    table.add_row("left out", in_words(figures["skipped"], SKIPPED))
+    table.add_row("not taken", in_words(figures["rejected"], REJECTED))
     table.add_row("sent to viewers", str(figures["published"]))
     if below := sum(figures["shown_below_full"].values()):
         table.add_row("shown below full quality at first", str(below))
@@ -242,7 +244,3 @@ def _print_summary(console: Console, summary: Summary, peak_mb: dict[str, float]
     table.add_row("ended because", figures["exit_reason"])
     table.add_row("store", figures["store"])
     console.print(table)
-
-
-def _reasons(counts: dict[str, int]) -> str:
-    return ", ".join(f"{n} {reason}" for reason, n in counts.items()) if counts else "0"

@@ -9,6 +9,7 @@ import numpy as np
 
 from quietscope.config.keys import lookup
 from quietscope.config.layers import flatten
+from quietscope.daemon.reasons import REJECTED, SKIPPED
 from quietscope.daemon.report.chart import Band, Line, chart, time_axis
 from quietscope.daemon.report.markup import Html, cards, facts, paragraph, section, table, text
 from quietscope.daemon.report.method_names import method_name
@@ -22,29 +23,11 @@ _BINS = 120
 _WORTH_DRAWING = 0.01
 """Share of the memory between camera and disk below which a curve of it says nothing."""
 
-_SKIPPED = {
-    "gate": "no model passed the tests, so frames are left as recorded",
-    "training": "no model could be trained",
-    "model": "the model could not be run",
-    "denoiser": "the model failed on this frame",
-}
-
 _SHOWN = {
     "less-overlap": "with less overlap",
     "larger-tiles": "in larger tiles",
     "preview": "as a simple preview",
     "raw": "as recorded only",
-}
-
-_REJECTED = {
-    "shape": "another size than the series",
-    "dtype": "another pixel type than the series",
-    "duplicate": "its place in the series was taken already",
-    "truncated": "not complete",
-    "unreadable": "not readable",
-    "vanished": "disappeared before it could be read",
-    "oversized": "larger than the wire allows",
-    "wire": "not as the wire's protocol says",
 }
 
 
@@ -59,8 +42,8 @@ def accounts(run: RunFacts) -> Html:
             (f"{run.counts['skipped']:,}", "left out on purpose"),
         ]
     )
-    rows = [(f"{n:,}", "left out", _SKIPPED.get(why, why)) for why, n in run.skipped.items()]
-    rows += [(f"{n:,}", "not taken", _REJECTED.get(why, why)) for why, n in run.rejected.items()]
+    rows = [(f"{n:,}", "left out", SKIPPED.get(why, why)) for why, n in run.skipped.items()]
+    rows += [(f"{n:,}", "not taken", REJECTED.get(why, why)) for why, n in run.rejected.items()]
     rows += [
         (f"{n:,}", f"first shown {_SHOWN.get(how, how)}", _behind(run))
         for how, n in run.shown_below_full.items()
