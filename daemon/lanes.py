@@ -6,12 +6,17 @@ and wire take their turns on the same cores, it waits often. Frames on cores of 
 
 from pathlib import Path
 
+import psutil
+
 from quietscope.config import Settings
 from quietscope.config.machine import usable_cpus
 from quietscope.daemon.ready_denoiser import ReadyDenoiser
 from quietscope.models.denoiser import Denoiser
 
 __all__ = ["frames_at_once", "lanes"]
+
+MOST_BYTES = 80_000_000
+"""Memory that another network may take: twice what the default takes at 1024×1024 pixels, half of Poisson2Void."""
 
 
 def lanes(
@@ -33,8 +38,9 @@ def lanes(
     Returns
     -------
     tuple of Denoiser
-        Warmed up; empty where frames are taken one after the other: on a GPU, on a single core, and on onnxruntime,
-        where another network takes 70 (512×512) to 250 MB (2048×2048) more; OpenVINO takes 20 to 50.
+        Warmed up; empty where frames are taken one after the other: on a GPU, on a single core, where another network
+        takes more than `MOST_BYTES`, and on onnxruntime, which takes 70 (512×512) to 250 MB (2048×2048) for another
+        one of the default form; OpenVINO takes 20 to 50.
 
     Raises
     ------
@@ -44,12 +50,16 @@ def lanes(
     number = frames_at_once(settings)
     if number < 2 or ready.runtime.provider != "openvino":
         return ()
-    found = []
+    found: list[Denoiser] = []
+    process = psutil.Process()
     for n in range(number):
+        before = process.memory_info().rss
         threads = (_cores(settings) + n) // number  # an odd core goes to the last
         share = ready.runtime.model_copy(update={"threads": threads})
         found.append(Denoiser(path, settings.tiling, share))
         found[-1].warm_up(shape)
+        if process.memory_info().rss - before > MOST_BYTES:
+            return ()
     # one that has failed has taken refuge elsewhere
     return tuple(found) if all(lane.provider == ready.denoiser.provider for lane in found) else ()
 

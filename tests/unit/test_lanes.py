@@ -46,3 +46,9 @@ def test_lanes_are_networks_of_their_own_that_compute_the_same(model):
 def test_each_frame_has_a_core_at_least():
     settings = Settings(runtime={"provider": "cpu", "threads": 3}, processor={"frames_at_once": 16})
     assert frames_at_once(settings) == 3
+
+
+@pytest.mark.skipif(not openvino_precisions(), reason="OpenVINO is not installed")
+def test_networks_that_take_much_memory_are_not_loaded_again(model, monkeypatch):
+    monkeypatch.setattr("quietscope.daemon.lanes.MOST_BYTES", -(1 << 40))
+    assert _lanes(model, "openvino", 4)[1] == ()
