@@ -43,9 +43,9 @@ class LiveModel:
     lanes: tuple[Denoiser, ...] = ()
 
     @property
-    def weakest(self) -> Denoiser:
-        """The one whose device has failed, if one has."""
-        return next((one for one in (self.denoiser, *self.lanes) if one.trouble), self.denoiser)
+    def trouble(self) -> str:
+        """What had to be given up because a device failed, in words; see `Denoiser.trouble`."""
+        return next((one.trouble for one in (self.denoiser, *self.lanes) if one.trouble), "")
 
 
 class LiveModels:
@@ -107,12 +107,11 @@ class LiveModels:
 
     def note_trouble(self, channel: int) -> None:
         """Say it, once, when the device under a channel's model has failed."""
-        denoiser = self._live[channel].weakest
-        if denoiser.trouble != self._troubles.get(channel, ""):
-            self._troubles[channel] = denoiser.trouble
-            text = f"channel {channel}: {denoiser.trouble}"
-            self._on_event("log", level="warning", text=text)
-            self._on_event("provider", channel=channel, provider=denoiser.provider)
+        model = self._live[channel]
+        if (trouble := model.trouble) != self._troubles.get(channel, ""):
+            self._troubles[channel] = trouble
+            self._on_event("log", level="warning", text=f"channel {channel}: {trouble}")
+            self._on_event("provider", channel=channel, provider=model.denoiser.provider)
 
     def refresh(self, verdicts: Mapping[int, ModelVerdict], shape: tuple[int, int]) -> None:
         """Bring in what the gate has decided since the last time."""

@@ -65,6 +65,8 @@ class NetworkThreads:
     """
 
     def __init__(self, number: int) -> None:
+        self._count = number
+        self._failed: set[str] = set()
         self._numbers = itertools.count()
         self._number = threading.local()
         self._pool = ThreadPoolExecutor(number, thread_name_prefix="network", initializer=self._begin)
@@ -112,6 +114,8 @@ class NetworkThreads:
         """
         while not (self.wants_frame() or self.is_ready()):
             running = self._running()
+            if not running:  # the last one has just been done
+                continue
             rest = self._rest(running) - _AHEAD_S
             predictable = len(running) == max(1, self._lanes) and 0 < rest < math.inf
             wait_for(
@@ -122,7 +126,7 @@ class NetworkThreads:
 
     def has_room(self, model: LiveModel) -> bool:
         """Whether a frame of this model may be started now: one on all cores, or one to wait for the next lane."""
-        lanes = _lanes(model)
+        lanes = self._lanes_of(model)
         return len(self._running()) <= lanes if lanes else not self._running()
 
     def start(self, work: Work, raw: Pixels, model: LiveModel, *, alone: bool) -> None:
@@ -136,7 +140,7 @@ class NetworkThreads:
             No other frame waits: it may have all cores.
         """
         assert self.has_room(model)
-        self._lanes = _lanes(model)
+        self._lanes = self._lanes_of(model)
         running = len(self._running())
         wide = not self._lanes or (alone and not running)
         at_once = running < max(1, self._lanes)
@@ -149,11 +153,13 @@ class NetworkThreads:
         """Wait for the oldest of the frames that were started."""
         done = self._under_way.popleft().result.result()
         self._seconds = done.seconds
+        if any(lane.trouble for lane in done.model.lanes):
+            self._failed.add(done.model.model_id)
         return done
 
     def close(self) -> None:
-        """Wait for what was started, and end."""
-        self._pool.shutdown()
+        """Wait for what is being computed, and end."""
+        self._pool.shutdown(cancel_futures=True)
         self.bell.close()
         self._ringer.close()
 
@@ -182,7 +188,7 @@ class NetworkThreads:
         with contextlib.suppress(BlockingIOError):  # it is ringing already
             self._ringer.send(b"\0")
 
-
-def _lanes(model: LiveModel) -> int:
-    """Frames of a model that are computed at the same time; 0 where there is but one network, or one has failed."""
-    return 0 if any(lane.trouble for lane in model.lanes) else len(model.lanes)
+    def _lanes_of(self, model: LiveModel) -> int:
+        """Frames of a model that are computed at the same time; 0 where there is but one network, or one has failed."""
+        enough = len(model.lanes) == self._count and model.model_id not in self._failed
+        return self._count if enough else 0

@@ -209,8 +209,8 @@ class Processor:
         if self._models.is_live(channel) and not self._paused and self._degrading.quality == "full":
             self._denoise(work)
             return True
-        self._deliver()
         if self._paused:
+            self._deliver()
             self._work.settle(work.key)
             if (raw := self._read(work)) is not None:
                 self._showing.raw(work, raw)
@@ -220,6 +220,7 @@ class Processor:
             if self._showing.is_preview_due(channel) and (raw := self._read(work)) is not None:
                 self._showing.preview(work, raw)
         else:
+            self._deliver()  # what is cheaper runs on the same network
             self._show_below_full(work)
         self._degrading.handled(work)
         return True
@@ -254,10 +255,11 @@ class Processor:
             return
         model = self._models[work.key.c]
         done = []
-        while not self._network.has_room(model):
+        while self._network.is_ready() or not self._network.has_room(model):
             done.append(self._network.finish())
         training = self._models.is_training(self._channels)  # then frames go one after the other
-        self._network.start(work, raw, model, alone=training or (work.fresh and not self._work.waiting))
+        more = not work.fresh or self._work.waits(self._models.live_channels)
+        self._network.start(work, raw, model, alone=training or not more)
         for frame in done:
             self._hand_out(frame)
 

@@ -83,10 +83,9 @@ class WorkQueue:
         if not self._fresh[key.c]:
             self.announce(key, received_ns, self._clock())
 
-    @property
-    def waiting(self) -> bool:
-        """Whether another new frame is there."""
-        return any(self._fresh.values())
+    def waits(self, channels: Collection[int]) -> bool:
+        """Whether a new frame of one of `channels` is there."""
+        return any(self._fresh[channel] for channel in channels)
 
     def settle(self, key: FrameKey) -> None:
         """The ledger knows what became of a frame that was taken."""

@@ -246,7 +246,9 @@ def test_pymmcore_plus_as_output_and_as_listener(recorders, tmp_path):
     taken = np.array([times[FrameKey(*key)] for key, _ in found["output"]["frames"]])
     assert np.all((found["began_ns"] < taken) & (taken < found["ended_ns"]))
     by_runner = np.array([milliseconds for milliseconds, _ in stamps[:18]])  # snapped: the core has no stamps
-    np.testing.assert_allclose(np.diff(taken[:18]) / 1e6, np.diff(by_runner), atol=0.01)
+    start = taken[:18] / 1e6 - by_runner  # known ever better: from the frame that arrived soonest
+    assert np.all(np.diff(start) <= 0.01)
+    assert start[0] - start[-1] < 1000
     by_core = [dt.datetime.fromisoformat(stamp).timestamp() for _, stamp in stamps[18:]]  # local time
     np.testing.assert_allclose(taken[18:] / 1e9, by_core, rtol=0, atol=1e-5)
 

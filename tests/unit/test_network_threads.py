@@ -29,7 +29,8 @@ def _denoiser(denoise):
 
 
 def _model(denoise, lanes=()):
-    return SimpleNamespace(denoiser=_denoiser(denoise), lanes=tuple(_denoiser(lane) for lane in lanes))
+    beside = tuple(_denoiser(lane) for lane in lanes)
+    return SimpleNamespace(denoiser=_denoiser(denoise), lanes=beside, model_id=f"m{id(denoise)}")
 
 
 def _rings(network, seconds=0):
@@ -190,7 +191,10 @@ def test_done_frames_that_wait_for_a_slow_one_are_not_piled_up(network):
 def test_a_model_one_of_whose_lanes_has_failed_is_taken_one_after_the_other(network):
     used = []
     model = _model(lambda raw: used.append("all") or raw.astype(np.float32), [lambda raw: raw] * 2)
+    network.start(WORK, RAW, model, alone=False)
+    assert used == []
     model.lanes[1].trouble = "openvino failed"
+    network.finish()
     network.start(WORK, RAW, model, alone=False)
     network.finish()
     assert used == ["all"]

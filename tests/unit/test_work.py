@@ -37,9 +37,10 @@ def test_what_comes_is_taken_in_order_while_it_does_not_wait_long():
     for t in range(3):
         work.announce(FrameKey(t), 0, now[0])
     now[0] += 9 * S // 100
-    assert work.waiting
+    assert work.waits({0})
+    assert not work.waits({1})
     assert _take(work) == [0, 1, 2]
-    assert not work.waiting
+    assert not work.waits({0, 1})
     work.announce(FrameKey(3), 0, now[0])
     assert _take(work) == [3]
 
