@@ -172,7 +172,7 @@ def test_a_slow_denoiser_shows_less_and_stores_everything(tmp_path, model, monke
     monkeypatch.setenv("QUIETSCOPE_FAULTS", "runtime.run=slow:0.4@60x40")
     limits = ("degrade.late_s=0.35", "degrade.patience_s=0.5", "degrade.retry_s=0.5")
     with recording(tmp_path, model, *limits) as one, watching(one) as seen:
-        one.record(20)
+        one.record(10)
     shown = figures(one, model)["shown_below_full"]
     assert shown["larger-tiles"] > 0
     assert shown["preview"] > 0
