@@ -110,7 +110,7 @@ class Processor:
     def _step(self) -> bool:
         """One round: messages, then at most one frame more is begun. True if there was work."""
         self._look()  # how late the last picture was, before it is as old as the next one takes
-        self._network.wait()  # a frame that were chosen earlier would be as old as the one under way takes
+        self._network.wait()  # a frame chosen earlier would get as old as the one under way takes
         if self._network.is_ready() and not self._network.wants_frame():
             self._hand_out(self._network.finish())
             return True
